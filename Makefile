@@ -1,0 +1,82 @@
+# `make` alone prints this help. Everything lives in .venv; nothing else on the machine is changed,
+# except that as root `make test` installs a browser and a Java runtime where they are missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+BASE := .venv/.base-installed
+DEV := .venv/.dev-installed
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
+PYTEST_FLAGS ?= -q -n 2 --dist loadgroup
+ARGS ?=
+
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: install
+install: $(BASE) ## make .venv with everything that `make run` needs
+
+.PHONY: run
+run: $(BASE) ## install, then serve the site, the scheduler and its clusters on this machine
+	@$(BIN)/booking serve $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## run the whole test suite (choose with ARGS="tests/allocator -k span")
+	@tools/setup.sh browser
+	@tools/setup.sh java
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(ARGS)
+
+.PHONY: cover
+cover: $(DEV) ## prove that the tests of the allocator reach every line and branch of it
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/allocator --cov=booking.allocator --cov-branch \
+	    --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+.PHONY: lint
+lint: $(DEV) ## check style, types and the floor plan
+	@failed=0; \
+	for check in "ruff check --quiet ." "ruff format --check --quiet ." "mypy" "lint-imports --no-logo"; do \
+	    $(BIN)/$$check || { echo "lint: $$check failed" >&2; failed=1; }; \
+	done; exit $$failed
+
+.PHONY: format
+format: $(DEV) ## let ruff repair what it can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: $(DEV) ## measure the speed of the timeline and of the API
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: wheel
+wheel: $(DEV) ## build dist/booking-*.whl, templates and migrations inside
+	@$(BIN)/python -m build --no-isolation --wheel --outdir dist . >/dev/null
+	@ls dist/*.whl
+
+.PHONY: lock
+lock: $(DEV) ## resolve the dependencies again (ARGS=--upgrade for newer ones)
+	@$(COMPILE) $(ARGS) requirements/bootstrap.in -o requirements/bootstrap.txt
+	@$(COMPILE) $(ARGS) pyproject.toml -o requirements/base.txt
+	@$(COMPILE) $(ARGS) -c requirements/base.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_house.py -k lock
+
+.PHONY: vendor
+vendor: $(DEV) ## fetch the browser libraries named in web/static/vendor/vendor.lock again
+	@$(BIN)/python tools/vendor.py
+
+.PHONY: clean
+clean: ## remove .venv, caches and builds; the data in var/ stays
+	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BASE): requirements/bootstrap.txt requirements/base.txt pyproject.toml tools/setup.sh
+	@tools/setup.sh venv requirements/base.txt
+	@touch $@
+
+$(DEV): $(BASE) requirements/dev.txt
+	@tools/setup.sh venv requirements/dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""Clusters on this machine: notebook and Dask or Spark, held by a guardian process."""

@@ -1,0 +1,90 @@
+"""What every request to the API passes before its route: an id, the right to call, an exact form."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from booking.api import problems, reading
+from booking.api.noun import AVAILABILITY, PUBLIC, SIGNED_IN, Noun, doc_of
+from booking.identity import API, context, current_actor, require_actor
+
+log = logging.getLogger("booking.access")
+_OURS = (API, "/healthz", "/readyz")
+
+
+def init_app(app: Flask) -> None:
+    """Put the guard before every route."""
+    app.before_request(_name_it)
+    app.before_request(_refuse_unknown_routes)
+    app.after_request(_note)
+
+
+def _name_it() -> None:
+    ctx = context()
+    g.request_id, g.began = ctx.ids.new(), ctx.clock.monotonic()
+
+
+def _refuse_unknown_routes() -> Response | None:
+    """Unknown addresses under the API are problems, whatever the pages make of theirs."""
+    error = request.routing_exception
+    if isinstance(error, HTTPException) and (error.code or 500) >= 400 and request.path.startswith(_OURS):
+        return problems.of_http(error)
+    return None
+
+
+def watch(app: Flask) -> None:
+    """Let the routes of nouns be called only as they declare; comes after the check for forged forms."""
+    app.before_request(_check)
+
+
+def _check() -> None:
+    blueprint = current_app.blueprints.get(request.blueprint or "")
+    if not isinstance(blueprint, Noun) or request.method == "OPTIONS":
+        return
+    doc = doc_of(current_app.view_functions[request.endpoint or ""])
+    if doc is None or "access" not in doc:
+        raise InternalServerError  # a route that does not say who may call it is closed
+    check_access(doc["access"])
+    reading.check_path(request.view_args or {})
+    reading.check_query(request.args, doc.get("query", {}))
+    reading.check_body(request, wanted=bool(doc.get("body")))
+
+
+def check_access(access: str) -> None:
+    """:raises Unauthenticated: if nobody asks where somebody must.
+
+    :raises Forbidden: if a token lacks the scope.
+    """
+    if access == PUBLIC:
+        return
+    if access == AVAILABILITY and context().settings.public_availability:
+        current_actor()
+        return
+    actor = require_actor()
+    if access != SIGNED_IN:
+        actor.require(access)
+
+
+def _note(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if log.isEnabledFor(logging.INFO):
+        log.info("%s", json.dumps(_line(response)))
+    return response
+
+
+def _line(response: Response) -> dict[str, Any]:
+    actor = g.get("actor")
+    took = context().clock.monotonic() - g.get("began", context().clock.monotonic())
+    return {
+        "request_id": g.get("request_id", ""),
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "ms": round(took * 1000, 1),
+        "account": actor.id if actor else None,
+    }

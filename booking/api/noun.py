@@ -1,0 +1,137 @@
+"""A noun of the API: a blueprint whose every route says who may call it and what it may answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import marshmallow
+from flask import Request, Response, current_app
+from flask_smorest import Blueprint
+from webargs.flaskparser import FlaskParser
+
+from booking.api import problems, reading
+from booking.api.schemas.fields import flattened
+from booking.errors import Invalid
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PUBLIC = "public"
+"""Anybody may call it."""
+AVAILABILITY = "availability:read"
+"""Anybody, unless the installation keeps what is free to those it knows."""
+SIGNED_IN = "signed in"
+"""Whoever has an account, with any scope."""
+
+ALWAYS = (422, 500, 503)
+
+
+class StrictParser(FlaskParser):
+    """Refuses unknown fields wherever they come, and tells faults by the path of the field."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 (the library declares it so)
+        "json": marshmallow.RAISE,
+        "query": marshmallow.RAISE,
+        "headers": marshmallow.EXCLUDE,
+    }
+
+    def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
+        """The body as it is; the guard has read it already."""
+        return reading.body_of(req)
+
+    def handle_error(self, error: marshmallow.ValidationError, *_: Any, **__: Any) -> NoReturn:
+        # The outermost key is where it was found: json, query or headers.
+        raise Invalid(flattened({"_schema": next(iter(error.messages_dict.values()))}))
+
+
+class Noun(Blueprint):
+    """One noun: its routes, who may call them, and their place in the specification."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str, description: str, url_prefix: str | None = "/api/v1") -> None:
+        super().__init__(name, __name__, url_prefix=url_prefix, description=description)
+        self._prepare_doc_cbks.append(self._prepare_access_doc)
+        problems.install(self)
+
+    def needs(self, access: str, *may_answer: int) -> Callable[[View], View]:
+        """Who may call the route (a scope, or one of the words above), and with which problems it answers."""
+
+        def decorate(view: View) -> View:
+            doc = view.__dict__.setdefault("_apidoc", {})
+            doc["access"], doc["problems"], doc["called"] = access, may_answer, view.__name__
+            return view
+
+        return decorate
+
+    def query(self, schema: type[marshmallow.Schema]) -> Callable[[View], View]:
+        """What may stand in the query; a list may be repeated."""
+
+        def decorate(view: View) -> View:
+            wrapped: View = self.arguments(schema, location="query")(view)
+            wrapped.__dict__["_apidoc"]["query"] = {
+                field.data_key or name: isinstance(field, marshmallow.fields.List)
+                for name, field in schema().fields.items()
+            }
+            return wrapped
+
+        return decorate
+
+    def body(self, schema: type[marshmallow.Schema], *, required: bool = True) -> Callable[[View], View]:
+        """What the body looks like."""
+
+        def decorate(view: View) -> View:
+            wrapped: View = self.arguments(schema, location="json", required=required)(view)
+            wrapped.__dict__["_apidoc"]["body"] = True
+            return wrapped
+
+        return decorate
+
+    def headers(self, schema: type[marshmallow.Schema]) -> Callable[[View], View]:
+        """Which headers matter."""
+        decorate: Callable[[View], View] = self.arguments(schema, location="headers")
+        return decorate
+
+    @staticmethod
+    def _prepare_access_doc(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        access = info.get("access", PUBLIC)
+        responses = {
+            status: answer for status, answer in doc.get("responses", {}).items() if int(status) < 400
+        }
+        expected = {*ALWAYS, *info.get("problems", ())}
+        expected |= {400, 413, 415} if info.get("body") else set()
+        expected |= set() if access == PUBLIC else {401, 403}
+        for status in sorted(expected):
+            responses[status] = {"$ref": f"#/components/responses/{problems.component(status)}"}
+        doc["responses"] = responses
+        doc["security"] = _security(access)
+        doc["operationId"] = info["called"]
+        return doc
+
+
+def _security(access: str) -> list[dict[str, list[str]]]:
+    known: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
+    if access == PUBLIC:
+        return []
+    return [{}, *known] if access == AVAILABILITY else known
+
+
+def doc_of(view: Callable[..., Any]) -> Mapping[str, Any] | None:
+    """What a route declares about itself."""
+    doc: Mapping[str, Any] | None = getattr(view, "_apidoc", None)
+    return doc
+
+
+def written(
+    body: str | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer made here, past the schema, which then only documents it."""
+    text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
+    kind = "application/json" if text else None
+    return current_app.response_class(text, status=status, mimetype=kind, headers=headers)
+
+
+def nothing() -> Response:
+    """Done, and there is nothing to say."""
+    return written("", 204)

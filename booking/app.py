@@ -1,0 +1,60 @@
+"""The application factory: settings in, a Flask application out."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from booking import api, pages
+from booking.config import Settings, read_settings, secret_key
+from booking.doors import Db, Doors, SystemClock, SystemIds, prepare_engine
+from booking.models import Base
+from booking.resources import static_path, templates_path
+from booking.services.context import Context
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+"""Holds the engine of an application; sessions are opened by the Db door."""
+
+
+def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask:
+    """An application with its own engine, unless `doors` bring one."""
+    settings = settings or read_settings(os.environ)
+    app = Flask(
+        "booking",
+        template_folder=str(templates_path()),
+        static_folder=str(static_path()),
+        static_url_path="/static",
+    )
+    ids = doors.ids if doors else SystemIds()
+    app.config.update(
+        SECRET_KEY=secret_key(settings, ids),
+        SQLALCHEMY_DATABASE_URI=settings.url,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=settings.session_days),
+        MAX_CONTENT_LENGTH=2**20,
+    )
+    app.extensions["booking"] = Context(doors or _system_doors(app, settings), settings)
+    api.init_app(app)
+    pages.init_app(app)
+    return app
+
+
+def _system_doors(app: Flask, settings: Settings) -> Doors:
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    db.init_app(app)
+    with app.app_context():
+        engine = prepare_engine(db.engine)
+    clock = SystemClock()
+    return Doors(clock, SystemIds(), Db(engine, clock))
+
+
+def context_of(app: Flask) -> Context:
+    """The context an application was built with."""
+    context: Context = app.extensions["booking"]
+    return context

@@ -1,0 +1,272 @@
+"""The doors to the world: the only places that read time, draw ids and secrets, and open a transaction.
+
+Every effect passes a door or a port of `adapters/base.py`, so that tests may drive days in seconds,
+and kill or stall the service at every point.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from booking.errors import ConcurrentUpdate, Unavailable
+
+T = TypeVar("T")
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32 in lower case: no letter is mistaken for a digit."""
+ATTEMPTS = 5
+"""How often a transaction that lost a race is tried before it is an error."""
+_RETRYABLE = ("40001", "40P01", "55P03")
+"""PostgreSQL: serialization failure, deadlock, lock not available."""
+_READ_ONLY = "25006"
+"""PostgreSQL: a write to a server, or in a transaction, that only reads."""
+LOCK_SECONDS = 5
+"""How long one attempt waits for a lock that somebody else holds."""
+SCHEMA_LOCK_SECONDS = 300
+"""The same for a change of the tables, which waits for another migration to finish."""
+IDLE_SECONDS = 60
+"""PostgreSQL ends a transaction that does nothing for so long: a stalled process shall not lock a pool."""
+
+
+class Clock(Protocol):
+    """The only reader of time."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; only differences mean something."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Ids(Protocol):
+    """The only source of randomness."""
+
+    def new(self) -> str:
+        """A new opaque id: 20 characters of `[0-9a-z]`, 100 random bits."""
+
+    def secret(self) -> str:
+        """A new secret: 256 random bits, safe in a URL."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class SystemIds:
+    """The machine's randomness."""
+
+    def new(self) -> str:
+        return "".join(secrets.choice(_ALPHABET) for _ in range(20))
+
+    def secret(self) -> str:
+        return secrets.token_urlsafe(32)
+
+
+class Db:
+    """Transactions; the same code on SQLite and PostgreSQL.
+
+    `fn` is pure over the session: it may be run again after a lost race, and what it read before is void.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self.engine = engine
+        self._clock = clock
+
+    def run(self, name: str, fn: Callable[[Session], T]) -> T:
+        """Run `fn` in ONE writing transaction and commit; SQLite takes its write lock at the start.
+
+        :raises ConcurrentUpdate: after :data:`ATTEMPTS` lost races.
+        :raises Unavailable: if the database cannot be reached or written.
+        """
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._clock.sleep(0.01 * 2**attempt)
+            try:
+                return self._once(name, fn, writes=True)
+            except (DBAPIError, PoolTimeoutError) as error:
+                if not _lost_race(error):
+                    raise _translated(error) from error
+        raise ConcurrentUpdate("Somebody else was quicker several times; please try again.")
+
+    def rehearse(self, name: str, fn: Callable[[Session], T]) -> T:
+        """Run `fn` as :meth:`run` would and then undo it; what it loaded stays readable.
+
+        :raises Unavailable: if the database cannot be reached or written.
+        """
+
+        def undone(session: Session) -> T:
+            result = fn(session)
+            session.flush()
+            session.expunge_all()
+            session.rollback()
+            return result
+
+        return self.run(name, undone)
+
+    def read(self, name: str, fn: Callable[[Session], T]) -> T:
+        """Run `fn` in a transaction that sees one state; the database itself refuses a write in it.
+
+        :raises Unavailable: if the database cannot be reached.
+        """
+        try:
+            return self._once(name, fn, writes=False)
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise _translated(error) from error
+
+    def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
+        options: dict[str, Any] = {"booking_writes": writes}
+        if not writes and self.engine.dialect.name == "postgresql":
+            # Its default lets every statement see another state.
+            options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with Session(self.engine, expire_on_commit=False) as session:
+            connection = session.connection(execution_options=options)
+            connection.info["transaction"] = name
+            result = fn(session)
+            # Of a reading transaction too: a rollback would empty the objects it returns, and a commit
+            # brings to light what was changed by mistake.
+            session.commit()
+            return result
+
+
+def _lost_race(error: Exception) -> bool:
+    origin = getattr(error, "orig", None)
+    if getattr(origin, "sqlstate", None) in _RETRYABLE:
+        return True
+    return str(getattr(origin, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _translated(error: Exception) -> Exception:
+    """`Unavailable`, unless the statement itself was at fault."""
+    origin = getattr(error, "orig", None)
+    if getattr(origin, "sqlite_errorname", None) == "SQLITE_ERROR":
+        return error
+    lost = isinstance(error, OperationalError | PoolTimeoutError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+    if lost or getattr(origin, "sqlstate", None) == _READ_ONLY or _damaged(origin):
+        return Unavailable("The database cannot be reached or written at the moment.")
+    return error
+
+
+def _damaged(origin: object) -> bool:
+    name = str(getattr(origin, "sqlite_errorname", ""))
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def open_engine(url: str | URL) -> Engine:
+    """A prepared engine for the database at `url`; nothing is connected yet."""
+    # A server that was restarted is noticed when a connection is taken, not in the middle of a transaction.
+    return prepare_engine(create_engine(url, pool_pre_ping=True))
+
+
+def prepare_engine(engine: Engine) -> Engine:
+    """Set how connections and transactions begin; on SQLite the driver's own guesses are switched off.
+
+    SQLite: write-ahead log, every commit synced, foreign keys enforced, and `BEGIN IMMEDIATE` for
+    transactions that write, so that two writers queue at the start and none fails at its end.
+    PostgreSQL: nobody waits for a lock without end, and nobody holds one while doing nothing.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _connect_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _connect_postgresql)
+    return engine
+
+
+def change_schema(engine: Engine, fn: Callable[[Connection], T]) -> T:
+    """Run `fn` in ONE transaction that changes the tables, and commit.
+
+    On SQLite a changed table is copied and the old one dropped, which enforced foreign keys would forbid;
+    they are off meanwhile, and all are checked before the commit. The wait for a lock is long.
+
+    :raises Unavailable: if the database cannot be reached or written.
+    """
+    try:
+        with engine.connect() as connection, _schema_rules(connection), connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{SCHEMA_LOCK_SECONDS}s'")
+            result = fn(connection)
+            if engine.dialect.name == "sqlite":
+                _check_foreign_keys(connection)
+            return result
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise _translated(error) from error
+
+
+@contextmanager
+def _schema_rules(connection: Connection) -> Iterator[None]:
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # SQLite ignores this inside a transaction, so the driver's own connection is told before it begins.
+    driver = connection.connection.driver_connection
+    _pragmas(driver, f"busy_timeout={SCHEMA_LOCK_SECONDS * 1000}", "foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        _pragmas(driver, f"busy_timeout={LOCK_SECONDS * 1000}", "foreign_keys=ON")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise RuntimeError(f"a row of {broken[0]} would refer to a row of {broken[2]} that is not there")
+
+
+def _connect_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    wait = f"busy_timeout={LOCK_SECONDS * 1000}"
+    _pragmas(connection, wait, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+
+
+def _pragmas(connection: Any, *settings: str) -> None:
+    cursor = connection.cursor()
+    for setting in settings:
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("booking_writes", True)
+    _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _connect_postgresql(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+    cursor.close()
+    connection.commit()
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The doors that a service is given."""
+
+    clock: Clock
+    ids: Ids
+    db: Db

@@ -1,0 +1,116 @@
+"""Who asks: a bearer token, or the session of the website; the only module that knows of either.
+
+A session holds the account's id and its epoch, and is checked against the account on every request; a
+request that comes by session and changes something must prove that it comes from our pages.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, current_app, g, request, session
+from flask_wtf.csrf import CSRFProtect
+
+from booking.errors import Unauthenticated
+from booking.models import Account
+from booking.services import accounts, tokens, visitors
+from booking.services.context import Actor, Context
+
+_ACCOUNT = "account"
+_EPOCH = "epoch"
+_LONGEST = 512
+"""Characters of a token; ours have 43."""
+API = "/api/"
+"""Where programs call; what else there is, is pages."""
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+csrf = CSRFProtect()
+
+
+def init_app(app: Flask) -> None:
+    """Protect every request that changes something against forged forms."""
+    app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
+    app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
+    csrf.init_app(app)
+    app.before_request(_refuse_forged)
+
+
+def _refuse_forged() -> None:
+    if request.method in _SAFE or request.routing_exception is not None:
+        return
+    if "Authorization" in request.headers:
+        return  # a browser sends that header for nobody else's page
+    if not request.path.startswith(API) or _ACCOUNT in session:
+        csrf.protect()
+
+
+def context() -> Context:
+    """The context of the application that answers this request."""
+    found: Context = current_app.extensions["booking"]
+    return found
+
+
+def current_actor() -> Actor | None:
+    """Who asks, or None; looked up once a request.
+
+    :raises Unauthenticated: if a program sends a token that is not valid; on a page that is nobody's.
+    """
+    if "actor" not in g:
+        g.actor = _looked_up()
+    actor: Actor | None = g.actor
+    return actor
+
+
+def _looked_up() -> Actor | None:
+    if "Authorization" not in request.headers:
+        return _by_session()
+    try:
+        return _by_header()
+    except Unauthenticated:
+        if request.path.startswith(API):
+            raise
+        return None
+
+
+def _by_header() -> Actor:
+    scheme, _, token = request.headers["Authorization"].partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > _LONGEST or not token.isascii():
+        raise Unauthenticated("The Authorization header must be: Bearer, a space, and a token.")
+    return tokens.actor_of_bearer(context(), token)
+
+
+def _by_session() -> Actor | None:
+    account_id, epoch = session.get(_ACCOUNT), session.get(_EPOCH)
+    if not isinstance(account_id, str) or not isinstance(epoch, int):
+        return None
+    actor = accounts.by_session(context(), account_id, epoch)
+    if actor is None:
+        session.clear()
+    return actor
+
+
+def require_actor() -> Actor:
+    """Who asks.
+
+    :raises Unauthenticated: if nobody is known to ask.
+    """
+    actor = current_actor()
+    if actor is None:
+        raise Unauthenticated("This needs an account: sign in, or send a token.")
+    return actor
+
+
+def login(account: Account) -> None:
+    """Begin a session; whatever the browser had before is forgotten."""
+    session.clear()
+    session.permanent = True
+    session[_ACCOUNT], session[_EPOCH] = account.id, account.session_epoch
+    g.pop("actor", None)
+
+
+def logout() -> None:
+    """End the session; an anonymous account ends with it."""
+    actor = _by_session()
+    session.clear()
+    g.pop("actor", None)
+    if actor is not None:
+        visitors.leave(context(), actor)

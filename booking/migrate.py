@@ -1,0 +1,124 @@
+"""Brings the tables of a database to the state that this code knows.
+
+Every start may ask for it: a database that is current is left alone, and of several processes that start
+at once one migrates while the others wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from booking.doors import Db, SystemClock, change_schema
+from booking.resources import migrations_path
+
+_VERSION_TABLE = (
+    "CREATE TABLE IF NOT EXISTS alembic_version "
+    "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+
+
+class DatabaseIsNewer(Exception):
+    """The database was migrated by a later release; this one would misread it."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"The database is at revision {revision}, which this release does not know (it ends at {head()}). "
+            "Install the release that made it, or restore a backup from before that upgrade."
+        )
+        self.revision = revision
+
+
+def upgrade(engine: Engine, to: str = "head") -> None:
+    """Migrate up to a revision, all of it or nothing; safe when several processes do so at once.
+
+    :raises DatabaseIsNewer: if the database is at a revision that this release does not know.
+    :raises Unavailable: if the database cannot be reached or written.
+    """
+    if is_current(engine):
+        return
+    _migrate(engine, lambda config: command.upgrade(config, to))
+
+
+def downgrade(engine: Engine, to: str) -> None:
+    """Migrate down to a revision; `base` is the empty database. What the later tables held is lost.
+
+    :raises DatabaseIsNewer: if the database is at a revision that this release does not know.
+    """
+    _migrate(engine, lambda config: command.downgrade(config, to))
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the database; None where it was never migrated.
+
+    :raises Unavailable: if the database cannot be reached.
+    """
+    return Db(engine, SystemClock()).read("revision", lambda session: _revision(session.connection()))
+
+
+@cache
+def head() -> str:
+    """The newest revision that this release knows."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise FileNotFoundError(f"no migration in {migrations_path()}: the installation is damaged")
+    return revision
+
+
+def is_current(engine: Engine) -> bool:
+    """Whether the database is at :func:`head`.
+
+    :raises Unavailable: if the database cannot be reached.
+    """
+    return current(engine) == head()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    # The parser of the configuration reads a lone percent sign as the start of a reference.
+    config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
+    return config
+
+
+def _migrate(engine: Engine, act: Callable[[Config], None]) -> None:
+    def migrate(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            # Held until the commit; readers are not stopped. SQLite took its only write lock at the start.
+            connection.exec_driver_sql("LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE")
+        _refuse_newer(connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        act(config)
+
+    _make_version_table(engine)
+    change_schema(engine, migrate)
+
+
+def _make_version_table(engine: Engine) -> None:
+    """Make the table whose lock serialises migrations; where two make it at once, one fails and finds it."""
+    try:
+        change_schema(engine, lambda connection: connection.exec_driver_sql(_VERSION_TABLE))
+    except (IntegrityError, ProgrammingError):
+        change_schema(engine, lambda connection: connection.exec_driver_sql(_VERSION_TABLE))
+
+
+def _refuse_newer(connection: Connection) -> None:
+    revision = _revision(connection)
+    if revision is None:
+        return
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(revision)
+    except CommandError as unknown:
+        raise DatabaseIsNewer(revision) from unknown

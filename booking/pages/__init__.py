@@ -1,0 +1,53 @@
+"""The pages of the website: they parse, call the same services as the API, and render; they commit nothing."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from booking.allocator.span import instant_of
+from booking.pages import account, booking, bookings, entry, errors, words
+from booking.pages.admin import accounts, capacity, journal, packages
+from booking.pages.calendar import routes
+from booking.pages.frame import asset_version, here, pages, vendored, viewer
+
+__all__ = [
+    "account",
+    "accounts",
+    "booking",
+    "bookings",
+    "capacity",
+    "entry",
+    "init_app",
+    "journal",
+    "packages",
+    "routes",
+]
+
+_WORDS = (
+    "memory",
+    "cores",
+    "size",
+    "demand",
+    "workers",
+    "number",
+    "lasting",
+    "act",
+    "sentence",
+    "plural",
+    "state",
+)
+
+
+def init_app(app: Flask) -> None:
+    """Register every page."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update({name: getattr(words, name) for name in _WORDS})
+    app.jinja_env.globals.update(
+        viewer=viewer,
+        here=here,
+        vendored=vendored,
+        asset_version=asset_version,
+        instant_of=instant_of,
+    )
+    app.register_blueprint(pages)
+    errors.init_app(app)

@@ -1,0 +1,134 @@
+"""Bookings as pages: make one, list them, look at one, and change it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from flask import Response, request
+from werkzeug.datastructures import MultiDict
+
+from booking.allocator.lifecycle import FINAL, LIVE
+from booking.allocator.package import Sharing
+from booking.allocator.span import Span
+from booking.api import showing
+from booking.api.paging import cursor_of, moment_and_id
+from booking.errors import ConcurrentUpdate, Invalid, NoCapacity, Refused
+from booking.pages.calendar import review as reviewing
+from booking.pages.calendar.form import Form, request_of
+from booking.pages.calendar.query import one_of
+from booking.pages.calendar.routes import answer, back_of, form_of
+from booking.pages.calendar.scene import scene
+from booking.pages.frame import context, go, page, pages, somebody
+from booking.pages.words import Wall
+from booking.services import bookings, listing
+from booking.services.bookings import Idempotency
+from booking.services.context import Actor
+from booking.services.decision import BookingRequest
+from booking.services.listing import Seen, Wanted
+
+_LONGEST_KEY = 64
+_MOST_COMING = 200
+_A_PAGE = 20
+
+
+def exact_request(args: MultiDict[str, str], form: Form) -> BookingRequest:
+    """The request of a review or an alternative: the ticked spans as they were shown.
+
+    :raises Invalid: if no span is ticked, or one cannot be read.
+    """
+    spans: list[Span] = [reviewing.read_span(text) for text in dict.fromkeys(args.getlist("span"))]
+    if not spans:
+        raise Invalid({"span": ["tick at least one"]})
+    hold = timedelta(minutes=context().settings.hold_minutes) if args.get("hold") else None
+    return request_of(form, sorted(spans), hold)
+
+
+def idempotency_of(args: MultiDict[str, str]) -> Idempotency | None:
+    """The key of the form, so that a second click is the same booking; another form is another body."""
+    key = args.get("key", "")
+    if not key or len(key) > _LONGEST_KEY or not key.isalnum():
+        return None
+    fields = sorted((name, value) for name, value in args.items(multi=True) if name != "csrf_token")
+    return Idempotency(f"page-{key}", sha256(repr(fields).encode()).hexdigest())
+
+
+@pages.post("/bookings")
+def book() -> Response:
+    """Promise the ticked spans, or show why not and what would do, beside the calendar as it is now."""
+    actor, ctx = somebody(), context()
+    form = form_of(request.form, actor)
+    try:
+        one_of(Sharing, "sharing", request.form.get("sharing"))
+        wanted = exact_request(request.form, form)
+    except Invalid as error:
+        return _faulty(actor, form, error)
+    try:
+        promise = bookings.book(ctx, actor, wanted, showing.fresh, idempotency_of(request.form))
+    except Refused as refusal:
+        return _refused(actor, form, wanted, refusal)
+    except Invalid as error:
+        return _faulty(actor, form, error)
+    said = "Held for you. Confirm it before the hold expires." if wanted.hold else "Booked."
+    return go(f"/bookings/{promise.booking.id}", "" if promise.replayed else said)
+
+
+def _faulty(actor: Actor, form: Form, error: Invalid) -> Response:
+    return answer(scene(context(), actor, back_of(request.form), form), actor, 422, errors=error.errors)
+
+
+def _refused(actor: Actor, form: Form, wanted: BookingRequest, refusal: Refused) -> Response:
+    ctx = context()
+    taken = isinstance(refusal, NoCapacity | ConcurrentUpdate)
+    review = reviewing.Review(
+        wanted,
+        ctx.ids.new(),
+        [reviewing.Offered(span, fits=False) for span in wanted.spans],
+        refusal=refusal,
+        just_taken=taken,
+    )
+    found = scene(ctx, actor, back_of(request.form), form)
+    more = {"review": review, "alternatives": reviewing.alternatives(ctx, refusal)}
+    return answer(found, actor, 409 if taken else 403, **more)
+
+
+WHOSE = {"mine": "Mine", "shared": "Shared with me", "all": "Everybody's"}
+
+
+@pages.get("/bookings")
+def my_bookings() -> Response:
+    """What runs now, what comes next, and what is past, page by page."""
+    actor, ctx = somebody(), context()
+    whose = request.args.get("whose", "mine")
+    if whose not in WHOSE or (whose == "all" and not actor.acts_as_admin):
+        whose = "mine"
+    account = listing.EVERYBODY if whose == "all" else None
+    now = ctx.clock.now()
+    coming = listing.bookings(
+        ctx, actor, Wanted(account=account, shared=whose == "shared", start=now, limit=_MOST_COMING)
+    )
+    open_ = sorted((seen for seen in coming if seen.booking.state not in FINAL), key=_next_start)
+    after = moment_and_id(request.args.get("cursor"))
+    rows = listing.bookings(
+        ctx, actor, Wanted(account=account, shared=whose == "shared", after=after, limit=_A_PAGE)
+    )
+    shown = rows[:_A_PAGE]
+    last = shown[-1].booking if len(rows) > _A_PAGE else None
+    return page(
+        "bookings/page.html",
+        actor=actor,
+        whose=whose,
+        tabs={name: label for name, label in WHOSE.items() if name != "all" or actor.acts_as_admin},
+        running=[seen for seen in open_ if seen.booking.state in LIVE],
+        coming=[seen for seen in open_ if seen.booking.state not in LIVE],
+        past=[seen for seen in shown if seen.booking.state in FINAL],
+        cursor=cursor_of(last.created_at.isoformat(), last.id) if last else None,
+        is_first=after is None,
+        usage=listing.usage(ctx, actor) if whose == "mine" else None,
+        wall_of=lambda booking: Wall(booking.pool.zone),
+        now=now,
+    )
+
+
+def _next_start(seen: Seen) -> datetime:
+    return min(r.start for r in seen.booking.reservations if r.state not in FINAL)

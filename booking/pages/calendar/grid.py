@@ -1,0 +1,268 @@
+"""The grid as the templates draw it: rows of cells over days, over weeks, or over hours that are merged.
+
+Everything is folded from one answer by the hour. What has gone by is past; the cell that holds the
+present counts from the present hour on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from booking.allocator.cells import Granularity, day_start
+from booking.allocator.package import Package
+from booking.allocator.span import minute_of
+from booking.pages import hours
+from booking.pages.calendar.cells import Block, Cell, Column, Grid, Line, Mine
+from booking.pages.calendar.query import Query, Selection, View, bounds
+from booking.pages.words import Wall, plural
+from booking.services.availability import Answer, Row
+
+DAYS_A_WEEK = 7
+_FAR = "further ahead than your level may book"
+HourState = tuple[str, bool, int]
+"""The booking of mine it belongs to, whether it is past, and how many are free."""
+_NARROW = 2
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """What every cell is drawn from."""
+
+    answer: Answer
+    mine: Sequence[Mine]
+    query: Query
+    now: datetime
+    latest: datetime | None = None
+    """The last moment at which a booking may start, where a level sets one."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.answer.timezone)
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(self.zone).date()
+
+    def index(self, at: datetime) -> int:
+        """The first hour that starts at or after an instant."""
+        return bisect_left(self.answer.edges, minute_of(at))
+
+    def first_open(self) -> int:
+        """The hour that holds the present: nothing before it can be booked."""
+        minute = (self.now - datetime.fromtimestamp(0, self.now.tzinfo)) // timedelta(minutes=1)
+        return max(0, bisect_left(self.answer.edges, minute + 1) - 1)
+
+    def is_too_far(self, start: datetime) -> bool:
+        return self.latest is not None and start > self.latest
+
+    def mine_in(self, package: str, start: datetime, end: datetime) -> list[Mine]:
+        return [m for m in self.mine if m.package == package and m.start < end and start < m.end]
+
+    def finished(self, cell: Cell, package: str) -> Cell:
+        """The cell with its link, and whether it is selected."""
+        if cell.booking_id or not cell.start:
+            return cell
+        chosen = self.query.select
+        inside = (
+            chosen is not None
+            and chosen.package == package
+            and cell.start < chosen.end
+            and chosen.start < cell.end
+        )
+        after = (chosen or Selection("", "", "", is_set=True)).joined(package, cell.start, cell.end)
+        return replace(cell, href=self.query.url(select=after) + "#book", selected=inside)
+
+
+def days_of(query: Query, start: date) -> list[date]:
+    first, last = bounds(query.view, start)
+    return [first + timedelta(days=n) for n in range((last - first).days)]
+
+
+def draw(drawer: Drawer, days: Sequence[date], rows: Sequence[Row]) -> Grid:
+    """The grid of those dates and packages, in the layout of the view."""
+    view = drawer.query.view
+    if view in (View.DAY, View.HOURS):
+        return _by_hour(drawer, days, rows)
+    if view is View.TEN_WEEKS:
+        return _by_week(drawer, days, rows)
+    lines = [
+        Line(row.package.name, sizes(row.package), row.package.name, [_day(drawer, row, day) for day in days])
+        for row in rows
+    ]
+    return Grid(view, [_head(drawer, day, days) for day in days], [Block("", lines)], len(days))
+
+
+def sizes(package: Package) -> str:
+    """The size of a package in one short line."""
+    demand = package.demand
+    gib = demand.memory_mib / 1024
+    return f"{demand.cores} c, {gib:.0f} GiB" if gib >= 1 else f"{demand.cores} c, {demand.memory_mib} MiB"
+
+
+def _head(drawer: Drawer, day: date, days: Sequence[date]) -> Column:
+    opens_month = day == days[0] or day.day == 1
+    return Column(
+        f"{day:%a}",
+        str(day.day),
+        f"{day:%b}" if opens_month else "",
+        day,
+        is_today=day == drawer.today,
+        is_weekend=day.weekday() >= 5,
+        is_past=day < drawer.today,
+        href=drawer.query.url(view=View.DAY, start=day, select=None),
+    )
+
+
+def _day(drawer: Drawer, row: Row, day: date) -> Cell:
+    """One local day of one package."""
+    start, end = day_start(drawer.zone, day), day_start(drawer.zone, day + timedelta(days=1))
+    own = drawer.mine_in(row.package.name, start, end)
+    first, last = max(drawer.index(start), drawer.first_open()), drawer.index(end)
+    if own:
+        return _own_day(drawer, own, start, end)
+    if first >= last:
+        return Cell("past", "", "past")
+    if drawer.is_too_far(drawer.answer.cells[first][0]):
+        return Cell("past far", "", _FAR)
+    counts = row.count[first:last]
+    whole, longest = min(counts), _longest_run(counts)
+    form = _form_span(drawer, day, first)
+    if whole > 0:
+        return drawer.finished(_free(whole, *form), row.package.name)
+    if longest and drawer.answer.pool.granularity is Granularity.HOUR:
+        said = f"part of the day: up to {plural(longest, 'hour')} in a row"
+        return drawer.finished(Cell("part", f"{longest}h", said, *form), row.package.name)
+    return drawer.finished(Cell("none", "–", "not available", *form), row.package.name)
+
+
+def _form_span(drawer: Drawer, day: date, first: int) -> tuple[str, str]:
+    """From the start of the day, or from the present hour of today, to the end of the day."""
+    opening = hours.starts(drawer.zone, day)[0].value
+    if day == drawer.today and drawer.answer.pool.granularity is Granularity.HOUR:
+        at = drawer.answer.cells[first][0]
+        opening = hours.start_choice(drawer.zone, at)[1]
+    return f"{day}T{opening}", f"{day}T{hours.DAY_END}"
+
+
+def _free(count: int, start: str, end: str, columns: int = 1) -> Cell:
+    plenty = 1 if count == 1 else 2 if count < 5 else 3
+    text = str(count) if count < 100 else "99+"
+    return Cell("free", text, f"available, {count} left", start, end, columns, plenty=plenty)
+
+
+def _own_day(drawer: Drawer, own: Sequence[Mine], start: datetime, end: datetime) -> Cell:
+    wall = Wall(drawer.zone)
+    whole = any(m.start <= start and end <= m.end for m in own)
+    taken = sum((min(m.end, end) - max(m.start, start) for m in own), timedelta(0))
+    text = "" if whole else f"{max(1, round(taken / timedelta(hours=1)))}h"
+    said = ", ".join(wall.span(max(m.start, start), min(m.end, end)) for m in own)
+    return Cell("mine", text, f"yours, {said}", booking_id=own[0].booking_id)
+
+
+def _longest_run(counts: Sequence[int]) -> int:
+    return max((len(list(run)) for free, run in groupby(count > 0 for count in counts) if free), default=0)
+
+
+def _by_week(drawer: Drawer, days: Sequence[date], rows: Sequence[Row]) -> Grid:
+    """One block a package, one row a week, Monday first."""
+    weeks = [days[n : n + DAYS_A_WEEK] for n in range(0, len(days), DAYS_A_WEEK)]
+    blocks = []
+    for row in rows:
+        lines = []
+        for week in weeks:
+            cells = [_day(drawer, row, day) for day in week]
+            name = f"{week[0].day} {week[0]:%b}"
+            if week[0].year != days[0].year and week[0].month == 1 and week[0].day <= DAYS_A_WEEK:
+                name += f" {week[0]:%Y}"
+            lines.append(Line(name, f"week {week[0].isocalendar().week}", row.package.name, cells))
+        blocks.append(Block(row.package.name if len(rows) > 1 else "", lines))
+    heads = [Column("", f"{day:%a}", "", day, is_weekend=day.weekday() >= 5) for day in days[:DAYS_A_WEEK]]
+    return Grid(drawer.query.view, heads, blocks, DAYS_A_WEEK)
+
+
+def _by_hour(drawer: Drawer, days: Sequence[date], rows: Sequence[Row]) -> Grid:
+    """Hours; over a week, equal neighbours of a day are one cell."""
+    every = 6 if drawer.query.view is View.HOURS else 1
+    columns = [_hours_head(drawer, day, every) for day in days]
+    lines = []
+    for row in rows:
+        cells = [
+            cell for day in days for cell in _runs(drawer, row, day, merge=drawer.query.view is View.HOURS)
+        ]
+        lines.append(Line(row.package.name, sizes(row.package), row.package.name, cells))
+    return Grid(drawer.query.view, columns, [Block("", lines)], sum(column.columns for column in columns))
+
+
+def _hours_head(drawer: Drawer, day: date, every: int) -> Column:
+    found = hours.starts(drawer.zone, day)
+    labels = [hour.label[:2] if len(hour.label) == 5 else hour.label.replace(":00", "") for hour in found]
+    marks = tuple((labels[index], min(every, len(found) - index)) for index in range(0, len(found), every))
+    values = " ".join(hour.value for hour in found)
+    return replace(_head(drawer, day, [day]), columns=len(found), marks=marks, hours=values)
+
+
+def _runs(drawer: Drawer, row: Row, day: date, *, merge: bool) -> Iterator[Cell]:
+    edges = hours.edges(drawer.zone, day)
+    first = drawer.index(edges[0].at)
+    states = []
+    for offset in range(len(edges) - 1):
+        start, end = edges[offset].at, edges[offset + 1].at
+        own = drawer.mine_in(row.package.name, start, end)
+        past = first + offset < drawer.first_open()
+        count = row.count[first + offset]
+        states.append((own[0].booking_id if own else "", past and not own, 0 if own or past else count))
+    position = 0
+    for state, length in _lengths(states, merge=merge):
+        span = edges[position], edges[position + length]
+        cell = _hours_cell(drawer, day, state, span, length, opens=not position)
+        yield drawer.finished(cell, row.package.name)
+        position += length
+
+
+def _lengths(states: Sequence[HourState], *, merge: bool) -> Iterator[tuple[HourState, int]]:
+    """Each state with how many hours in a row it holds; one by one where they are not merged."""
+    if not merge:
+        yield from ((state, 1) for state in states)
+        return
+    for state, group in groupby(states):
+        yield state, len(list(group))
+
+
+def _hours_cell(
+    drawer: Drawer,
+    day: date,
+    state: HourState,
+    span: tuple[hours.Hour, hours.Hour],
+    length: int,
+    *,
+    opens: bool,
+) -> Cell:
+    booking_id, past, count = state
+    said = f"{span[0].label} to {span[1].label}"
+    form = f"{day}T{span[0].value}", f"{day}T{span[1].value}"
+    if booking_id:
+        return Cell("mine", "", f"yours, {said}", columns=length, booking_id=booking_id, opens=opens)
+    if past:
+        return Cell("past", "", f"past, {said}", columns=length, opens=opens)
+    if count <= 0:
+        return Cell(
+            "none",
+            "–" if _has_room(drawer, length) else "",
+            f"not available, {said}",
+            *form,
+            columns=length,
+            opens=opens,
+        )
+    cell = _free(count, *form, columns=length)
+    text = cell.text if _has_room(drawer, length) else ""
+    return replace(cell, text=text, label=f"{cell.label}, {said}", opens=opens)
+
+
+def _has_room(drawer: Drawer, length: int) -> bool:
+    """Whether a run has room for a number: in a week of hours two hours have not."""
+    return drawer.query.view is not View.HOURS or length > _NARROW

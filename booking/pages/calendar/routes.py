@@ -1,0 +1,156 @@
+"""`/calendar`, its review, and its text drawing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from flask import Response, current_app, request
+
+from booking.allocator.span import Span
+from booking.errors import Invalid, NotFound, Unauthenticated
+from booking.pages import hours
+from booking.pages.account import bookable
+from booking.pages.calendar import review as reviewing
+from booking.pages.calendar.form import REPEATS, WEEKDAYS, Form
+from booking.pages.calendar.form import parse as parse_form
+from booking.pages.calendar.query import Query, View, one_of, parse, read_date
+from booking.pages.calendar.scene import Scene, scene, site_of, usual_form
+from booking.pages.frame import context, current_actor, fragment, page, pages, somebody, wants_fragment
+from booking.services import availability, drawing, mine
+from booking.services.context import Actor
+
+
+def visitor() -> Actor | None:
+    """Who looks; nobody in particular may, unless the installation keeps what is free to those it knows.
+
+    :raises Unauthenticated: if it does.
+    """
+    actor = current_actor()
+    if actor is None and not context().settings.public_availability:
+        raise Unauthenticated("Sign in to see what is free.")
+    return actor
+
+
+def shown(found: Scene, actor: Actor | None, **more: Any) -> dict[str, Any]:
+    """What the templates of the calendar read."""
+    form = found.form
+    return {
+        "scene": found,
+        "form": form,
+        "actor": actor,
+        "wall": found.wall,
+        "repeats": REPEATS,
+        "weekdays": WEEKDAYS,
+        "from_hours": hours.starts(found.site.zone, form.from_date),
+        "until_hours": hours.ends(found.site.zone, form.until_date),
+        "groups": bookable(actor) if actor else [],
+        "review": None,
+        "alternatives": [],
+        "errors": {},
+        **more,
+    }
+
+
+def answer(found: Scene, actor: Actor | None, status: int = 200, **more: Any) -> Response:
+    """The page, or the calendar alone where htmx asks for it."""
+    values = shown(found, actor, **more)
+    if not wants_fragment():
+        return page("calendar/page.html", status, **values)
+    if request.args.get("seen") == found.tag:
+        return Response(status=204)
+    return fragment("calendar/_moved.html", status, **values)
+
+
+@pages.get("/calendar")
+def calendar() -> Response:
+    """What is free; some of it may be selected."""
+    actor = visitor()
+    try:
+        return answer(scene(context(), actor, parse(request.args)), actor)
+    except NotFound as error:
+        if error.code == "pool.not_found" and "pool" not in request.args:
+            return page("calendar/empty.html", actor=actor)
+        raise
+
+
+@pages.get("/calendar/hours")
+def calendar_hours() -> Response:
+    """The hours that a date has, as the choices of one select."""
+    site = site_of(context(), visitor(), request.args.get("pool") or None)
+    which = "until" if request.args.get("which") == "until" else "from"
+    day = read_date(which, request.args.get(f"{which}_date")) or context().clock.now().date()
+    choices = hours.ends(site.zone, day) if which == "until" else hours.starts(site.zone, day)
+    return fragment("calendar/_hours.html", choices=choices, chosen=request.args.get(f"{which}_hour"))
+
+
+def back_of(args: Any) -> Query:
+    """The calendar that a form was sent from: its own view and start, the form's pool and sharing."""
+    return Query(
+        view=one_of(View, "view", args.get("view")) or View.WEEK,
+        start=read_date("start", args.get("start")),
+        pool=args.get("pool") or None,
+    )
+
+
+def form_of(args: Any, actor: Actor | None) -> Form:
+    """The form as it was sent.
+
+    :raises Invalid: naming every field that is wrong.
+    """
+    ctx = context()
+    site = site_of(ctx, actor, args.get("pool") or None)
+    usual = usual_form(Query(), site, site.sharings[0], ctx.clock.now())
+    return parse_form(args, usual, site.zone)
+
+
+@pages.get("/calendar/review")
+def review() -> Response:
+    """Every span with whether it fits, what it costs, and what else would do; nothing is booked."""
+    actor, ctx = somebody(), context()
+    form: Form | None = None
+    found, errors, status = None, {}, 200
+    try:
+        form = form_of(request.args, actor)
+        site = site_of(ctx, actor, form.pool)
+        found = reviewing.review(ctx, actor, form, form.spans(site.zone))
+    except Invalid as error:
+        errors, status = error.errors, 422
+    more = {
+        "review": found,
+        "errors": errors,
+        "alternatives": reviewing.alternatives(ctx, found.refusal) if found and found.refusal else [],
+    }
+    back = back_of(request.args)
+    if back.start is None and form is not None:
+        back = back.with_(start=form.from_date)
+    drawn = scene(ctx, actor, back, form)
+    values = shown(drawn, actor, **more)
+    if wants_fragment():
+        return fragment("calendar/_review.html", status, **values)
+    return page("calendar/page.html", status, **values)
+
+
+@pages.get("/calendar.txt")
+def calendar_txt() -> Response:
+    """The same as text: `===` free, `---` not free, `[###]` yours."""
+    actor, ctx = visitor(), context()
+    if actor is None and "Authorization" in request.headers:
+        # A program must not take the drawing without what is its own for the whole of it.
+        raise Unauthenticated("The token is not valid.")
+    args = request.args
+    if unknown := sorted(set(args) - {"view", "start", "pool"}):
+        raise Invalid({name: ["is not known here"] for name in unknown})
+    site = site_of(ctx, None, args.get("pool") or None)
+    day = read_date("start", args.get("start")) or ctx.clock.now().astimezone(site.zone).date()
+    question = drawing.question(args.get("view") or "week", day, site.pool.id)
+    found = availability.availability(ctx, question, actor)
+    own: defaultdict[str, list[Span]] = defaultdict(list)
+    if actor is not None:
+        whole = Span(found.cells[0][0], found.cells[-1][1])
+        for reservation in mine.reservations(ctx, actor, site.pool.id, whole):
+            own[reservation.package].append(Span(reservation.start, reservation.end))
+    response = current_app.response_class(drawing.draw(found, own), mimetype="text/plain")
+    response.headers["Cache-Control"] = "no-store"
+    response.vary.update(("Authorization", "Cookie"))
+    return response

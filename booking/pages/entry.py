@@ -1,0 +1,119 @@
+"""The doors: the landing page, signing in and out, and Give it a try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Response, request
+
+from booking import identity, ratelimits
+from booking.allocator.cells import cell_at
+from booking.allocator.package import CUSTOM, Package, Sharing
+from booking.errors import NotFound, Unauthenticated
+from booking.models import AccountKind, Pool
+from booking.pages.calendar.query import Query
+from booking.pages.calendar.scene import site_of
+from booking.pages.frame import context, current_actor, go, page, pages, within_site
+from booking.pages.words import Wall
+from booking.services import accounts, availability, visitors
+from booking.services.context import Actor
+
+_TRIED = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A package on the landing page: what it is, and when the next one is free for an hour."""
+
+    package: Package
+    next_free: datetime | None
+    href: str
+
+
+@pages.get("/")
+def landing() -> Response:
+    """What this is, what can be booked, and when."""
+    actor, ctx = current_actor(), context()
+    offers: list[Offer] = []
+    wall = None
+    try:
+        site = site_of(ctx, actor, None)
+    except NotFound:
+        site = None
+    if site is not None and (actor or ctx.settings.public_availability):
+        wall = Wall(site.zone)
+        sharing = site.sharings[0]
+        offers = [_offer(site.pool, package, sharing) for package in site.packages if package.name != CUSTOM]
+        offers.sort(key=lambda offer: offer.package.demand.vector())
+    return page("landing/page.html", actor=actor, offers=offers, wall=wall, site=site, now=ctx.clock.now())
+
+
+def _offer(pool: Pool, package: Package, sharing: Sharing) -> Offer:
+    ctx = context()
+    # The present hour may be booked too, though it has begun.
+    start = cell_at(pool.zone, ctx.clock.now(), pool.granularity).start
+    question = availability.SlotQuestion(
+        package.name, _TRIED, start=start, limit=1, sharing=sharing, pool=pool.id
+    )
+    _, spans = availability.slots(ctx, question)
+    return Offer(package, spans[0].start if spans else None, Query(packages=(package.name,)).url())
+
+
+@pages.get("/login")
+def login() -> Response:
+    """The form; somebody who is signed in has no need of it."""
+    following = within_site(request.args.get("next"), "/calendar")
+    if current_actor() is not None:
+        return go(following)
+    return page("entry/login.html", following=following, name="")
+
+
+@pages.post("/login")
+def sign_in() -> Response:
+    """Begin a session."""
+    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
+    following = within_site(request.form.get("next"), "/calendar")
+    try:
+        if not name or not password:
+            raise Unauthenticated("Type your name and your password.")
+        ratelimits.spend_login(context(), request.remote_addr, name)
+        account = accounts.by_password(context(), name, password)
+    except Unauthenticated as error:
+        return page("entry/login.html", 401, following=following, name=name, fault=error.detail)
+    identity.login(account)
+    return go(following)
+
+
+@pages.get("/logout")
+def leave() -> Response:
+    """Ask before it: of an anonymous account everything goes."""
+    actor = current_actor()
+    if actor is None:
+        return go("/")
+    return page("entry/logout.html", actor=actor)
+
+
+@pages.post("/logout")
+def sign_out() -> Response:
+    """End the session; an anonymous account ends with it."""
+    actor = current_actor()
+    identity.logout()
+    return go("/", _goodbye(actor))
+
+
+def _goodbye(actor: Actor | None) -> str:
+    if actor is not None and actor.kind is AccountKind.ANONYMOUS:
+        return "You are signed out, and everything of the trial account is gone."
+    return "You are signed out."
+
+
+@pages.post("/try")
+def give_it_a_try() -> Response:
+    """Make an anonymous account and begin its session."""
+    actor = current_actor()
+    if actor is not None:
+        return go("/calendar")
+    ratelimits.spend_try(context(), request.remote_addr)
+    identity.login(visitors.try_it(context()))
+    return go("/calendar", "Welcome. This trial account needs no form: choose some hours and book.")

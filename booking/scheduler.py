@@ -1,0 +1,111 @@
+"""The scheduler: one tick that leads, does what is due, and looks at clusters.
+
+APScheduler only keeps the beat. Due work lives in our tables, so a tick that is late, doubled or lost
+changes nothing but the moment at which things happen.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from booking.adapters.base import Provisioner, ProvisionerError
+from booking.errors import BookingError
+from booking.services import clusters, housekeeping, leadership, work
+from booking.services.context import Context
+
+log = logging.getLogger(__name__)
+
+_PASSES = 20
+"""How often one tick goes on while there is more to do, before it lets the next one renew the term."""
+
+
+class Scheduler:
+    """One scheduler of any number; only the one that leads does anything."""
+
+    def __init__(self, ctx: Context, provisioner: Provisioner, holder: str) -> None:
+        self._ctx = ctx
+        self._provisioner = provisioner
+        self._holder = holder
+        self._epoch: int | None = None
+        self._swept_at: datetime | None = None
+
+    def tick(self) -> bool:
+        """Lead if possible, and do everything that is due now; whether this one leads."""
+        for _ in range(_PASSES):
+            epoch = leadership.lead(self._ctx, self._holder)
+            if epoch is None:
+                self._epoch = None
+                return False
+            try:
+                if not self._pass(epoch):
+                    break
+            except leadership.Deposed as error:
+                log.warning("no longer leading: %s", error)
+                self._epoch = None
+                return False
+        return True
+
+    def _pass(self, epoch: int) -> bool:
+        """One round; whether there may be more to do at once."""
+        if epoch != self._epoch:
+            log.info("leading with epoch %s", epoch)
+            clusters.look_again(self._ctx, self._ctx.clock.now())
+            self._epoch, self._swept_at = epoch, None
+        done = work.do_due(self._ctx, epoch, self._provisioner.name)
+        looked = clusters.converge(self._ctx, epoch, self._provisioner)
+        self._reconcile(epoch)
+        return done == work.BATCH or looked == clusters.BATCH
+
+    def _reconcile(self, epoch: int) -> None:
+        now, every = self._ctx.clock.now(), timedelta(seconds=self._ctx.settings.reconcile_seconds)
+        # A clock that went back must not keep the next sweep away.
+        if self._swept_at is not None and now - every < self._swept_at <= now:
+            return
+        self._swept_at = now
+        try:
+            orphans = clusters.sweep(self._ctx, epoch, self._provisioner)
+        except ProvisionerError as error:
+            log.warning("the outside could not be listed: %s", error)
+        else:
+            if orphans:
+                log.warning("torn down what belonged to nobody: %s", ", ".join(sorted(orphans)))
+        housekeeping.tidy(self._ctx)
+
+    def resign(self) -> None:
+        """Let another scheduler lead at once."""
+        leadership.resign(self._ctx, self._holder)
+
+    def now(self) -> datetime:
+        """The moment of the first beat."""
+        return self._ctx.clock.now()
+
+    def beat(self) -> None:
+        """One tick as APScheduler runs it: what goes wrong is told, and the next tick tries again."""
+        try:
+            self.tick()
+        except BookingError as error:
+            log.warning("tick: %s", error)
+        except Exception:
+            log.exception("tick failed")
+
+
+def run(scheduler: Scheduler, tick_seconds: float, on_start: Callable[[BlockingScheduler], None]) -> None:
+    """Keep the beat until the scheduler is shut down; `on_start` gets it, to wire up signals.
+
+    A beat that is late is made once, whenever its time comes (APScheduler's own default forgets it).
+    """
+    beat = BlockingScheduler(
+        jobstores={"default": MemoryJobStore()},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone="UTC",
+    )
+    # Now, and not long ago: APScheduler would count every beat that was missed since then.
+    beat.add_job(scheduler.beat, "interval", seconds=tick_seconds, id="tick", next_run_time=scheduler.now())
+    on_start(beat)
+    beat.start()
+    scheduler.resign()

@@ -1,0 +1,1 @@
+"""Acts: each decides and commits alone. No web framework here; clock, ids and database are arguments."""

@@ -1,0 +1,201 @@
+"""Accounts: who may come in, by password, token or Give it a try, and at which level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from booking.allocator.policy import Limits
+from booking.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from booking.models import Account, AccountKind
+from booking.services.context import Actor, Context, actor_of
+
+SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD = 256
+_WRONG = "The name or the password is not right."
+_hasher = PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Verified where there is no account, so that both answers take the same time."""
+    return _hasher.hash("nobody's password")
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """An account to be made."""
+
+    name: str
+    password: str | None = None
+    level: int = 1
+    is_admin: bool = False
+    kind: AccountKind = AccountKind.PERSON
+
+
+def create(ctx: Context, actor: Actor | None, new: NewAccount) -> Account:
+    """Make an account; `actor` None is the service's own set-up.
+
+    :raises Conflict: if the name is taken.
+    :raises Invalid: if the password is too short.
+    """
+    if actor is not None:
+        actor.require("admin")
+    password_hash = None if new.password is None else hashed(new.password)
+
+    def write(session: Session) -> Account:
+        if _by_name(session, new.name) is not None:
+            raise Conflict(f"There is an account {new.name!r} already.", code="account.conflict")
+        account = Account(
+            id=ctx.ids.new(),
+            name=new.name,
+            kind=new.kind,
+            level=new.level,
+            is_admin=new.is_admin,
+            password_hash=password_hash,
+            limits={},
+            session_epoch=0,
+            created_at=ctx.clock.now(),
+        )
+        session.add(account)
+        session.flush()
+        ctx.journal(
+            session, actor, "account.made", f"account:{account.id}", name=account.name, level=account.level
+        )
+        return account
+
+    try:
+        return ctx.db.run("create account", write)
+    except IntegrityError:  # somebody made it at the same moment
+        raise Conflict(f"There is an account {new.name!r} already.", code="account.conflict") from None
+
+
+def hashed(password: str) -> str:
+    """:raises Invalid: if the password is too short or too long."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid({"password": [f"has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"]})
+    return _hasher.hash(password)
+
+
+def _by_name(session: Session, name: str) -> Account | None:
+    return session.scalar(select(Account).where(Account.name == name))
+
+
+def find(session: Session, name: str) -> Account:
+    """The account with that name or id.
+
+    :raises NotFound: if there is none.
+    """
+    account = session.scalar(select(Account).where((Account.name == name) | (Account.id == name)))
+    if account is None:
+        raise NotFound("account", name)
+    return account
+
+
+def by_password(ctx: Context, name: str, password: str) -> Account:
+    """The account that name and password open; the hash is checked outside any transaction.
+
+    :raises Unauthenticated: if they do not; it does not tell which of the two was wrong.
+    """
+    nobodys = _nobodys_hash()
+    account = ctx.db.read("login", lambda session: _by_name(session, name))
+    known = account.password_hash if account is not None and usable(account, ctx.clock.now()) else None
+    try:
+        _hasher.verify(known or nobodys, password[:LONGEST_PASSWORD])
+    except (VerifyMismatchError, InvalidHashError):
+        raise Unauthenticated(_WRONG) from None
+    if account is None or known is None:
+        raise Unauthenticated(_WRONG)
+    return account
+
+
+def usable(account: Account, now: datetime) -> bool:
+    """Whether the account is neither disabled nor expired."""
+    return account.disabled_at is None and (account.expires_at is None or account.expires_at > now)
+
+
+def by_session(ctx: Context, account_id: str, session_epoch: int) -> Actor | None:
+    """The actor of a website session, or None where it has ended."""
+
+    def read(session: Session) -> Actor | None:
+        account = session.get(Account, account_id)
+        if account is None or account.session_epoch != session_epoch or not usable(account, ctx.clock.now()):
+            return None
+        return actor_of(session, account)
+
+    return ctx.db.read("session", read)
+
+
+@dataclass(frozen=True)
+class AccountChange:
+    """What shall be different; None stays."""
+
+    level: int | None = None
+    is_admin: bool | None = None
+    password: str | None = None
+    limits: Mapping[str, Any] | None = None
+    disabled: bool | None = None
+
+
+def change(ctx: Context, actor: Actor | None, name: str, wanted: AccountChange) -> Account:
+    """Change an account; a new password or disabling ends its sessions.
+
+    :raises NotFound: if there is no such account.
+    :raises Invalid: if a limit or the password is not one.
+    """
+    if actor is not None:
+        actor.require("admin")
+    password_hash = None if wanted.password is None else hashed(wanted.password)
+
+    def write(session: Session) -> Account:
+        account = find(session, name)
+        if wanted.level is not None:
+            account.level = wanted.level
+        if wanted.is_admin is not None:
+            account.is_admin = wanted.is_admin
+        if wanted.limits is not None:
+            account.limits = checked_limits(wanted.limits)
+        if password_hash is not None:
+            account.password_hash = password_hash
+        if wanted.disabled is not None:
+            account.disabled_at = ctx.clock.now() if wanted.disabled else None
+        if password_hash is not None or wanted.disabled:
+            account.session_epoch += 1
+        ctx.journal(session, actor, "account.changed", f"account:{account.id}", level=account.level)
+        return account
+
+    return ctx.db.run("change account", write)
+
+
+def checked_limits(limits: Mapping[str, Any]) -> dict[str, Any]:
+    """:raises Invalid: naming the limit that is unknown or has a wrong value."""
+    try:
+        Limits().overridden(limits)
+    except ValueError as error:
+        key, _, fault = str(error).partition(": ")
+        raise Invalid({f"limits.{key}": [fault]}) from None
+    return dict(limits)
+
+
+def listed(ctx: Context, actor: Actor, after: str | None, limit: int) -> Sequence[Account]:
+    """Accounts by name, after a name.
+
+    :raises Forbidden: if the actor may not read accounts.
+    """
+    if not actor.acts_as_admin:
+        raise Forbidden("This needs an administrator.")
+
+    def read(session: Session) -> Sequence[Account]:
+        query = select(Account).order_by(Account.name).limit(limit)
+        return session.scalars(query if after is None else query.where(Account.name > after)).all()
+
+    return ctx.db.read("accounts", read)

@@ -1,0 +1,369 @@
+"""Bookings: promise, confirm, change, cancel, share. Each promise is one transaction under the pool's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from booking.allocator.cells import cell_at
+from booking.allocator.lifecycle import FINAL, LIVE, State
+from booking.allocator.span import Span
+from booking.errors import Conflict, IdempotencyMismatch, Invalid, NotFound, Refused, Stale
+from booking.models import (
+    Account,
+    Booking,
+    Group,
+    IdempotencyKey,
+    Membership,
+    Pool,
+    Reservation,
+    Role,
+)
+from booking.services import holds, offers, transitions
+from booking.services.availability import find_pool
+from booking.services.context import Actor, Context
+from booking.services.decision import BookingRequest, Decision, decide
+from booking.services.timelines import append, entries, lock_pool, moved
+
+KEY_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """A key of the caller's choice with the hash of the body it came with."""
+
+    key: str
+    request_hash: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What booking answered: the stored answer, and whether it had been given before."""
+
+    booking: Booking
+    answer: dict[str, Any]
+    replayed: bool
+
+
+Render = Callable[[Booking], dict[str, Any]]
+
+
+def book(
+    ctx: Context,
+    actor: Actor,
+    request: BookingRequest,
+    render: Render,
+    idempotency: Idempotency | None = None,
+) -> Promise:
+    """Promise all spans or none; key, booking and answer are written in one transaction.
+
+    :raises Invalid: if the request has a fault of form, or the key came with another body.
+    :raises Refused: if policy or capacity says no; it carries alternatives.
+    """
+    actor.require("bookings:write")
+
+    def promise(session: Session) -> Promise:
+        pool, known = _locked(ctx, session, actor, request, idempotency)
+        if known is not None:
+            return Promise(session.get_one(Booking, known.booking_id), known.answer, replayed=True)
+        decision = decide(ctx, session, actor, pool, request)
+        booking = _write(ctx, session, actor, pool, request, decision)
+        answer = render(booking)
+        if idempotency is not None:
+            session.add(
+                IdempotencyKey(
+                    account_id=actor.id,
+                    key=idempotency.key,
+                    request_hash=idempotency.request_hash,
+                    booking_id=booking.id,
+                    answer=answer,
+                    created_at=ctx.clock.now(),
+                )
+            )
+        return Promise(booking, answer, replayed=False)
+
+    try:
+        return ctx.db.run("book", promise)
+    except Refused as refusal:
+        refusal.alternatives = offers.alternatives(ctx, actor, request)
+        raise
+
+
+def preview(ctx: Context, actor: Actor, request: BookingRequest) -> Decision:
+    """Decide everything and write nothing.
+
+    :raises BookingError: as :func:`book` would.
+    """
+    actor.require("bookings:write")
+
+    def look(session: Session) -> Decision:
+        pool, _ = _locked(ctx, session, actor, request, None)
+        decision = decide(ctx, session, actor, pool, request)
+        _group_id(session, actor, request.group)
+        return decision
+
+    try:
+        return ctx.db.rehearse("preview", look)
+    except Refused as refusal:
+        refusal.alternatives = offers.alternatives(ctx, actor, request)
+        raise
+
+
+def _locked(
+    ctx: Context, session: Session, actor: Actor, request: BookingRequest, idempotency: Idempotency | None
+) -> tuple[Pool, IdempotencyKey | None]:
+    """Lock the pool, then the account: always in this order. The key is looked up under both locks."""
+    try:
+        pool = lock_pool(session, find_pool(session, request.pool))
+    except NotFound as error:
+        raise Invalid({"pool": [error.detail]}) from None
+    session.execute(select(Account.id).where(Account.id == actor.id).with_for_update())
+    known = None
+    if idempotency is not None:
+        known = session.get(IdempotencyKey, (actor.id, idempotency.key))
+        if known is not None and known.created_at <= ctx.clock.now() - KEY_LIFE:
+            session.delete(known)
+            session.flush()
+            known = None
+        if known is not None and known.request_hash != idempotency.request_hash:
+            raise IdempotencyMismatch({"Idempotency-Key": ["was used with another request"]})
+    holds.expire_due(ctx, session, pool, ctx.clock.now())
+    return pool, known
+
+
+def _write(
+    ctx: Context, session: Session, actor: Actor, pool: Pool, request: BookingRequest, decision: Decision
+) -> Booking:
+    now, package = ctx.clock.now(), decision.package
+    booking = Booking(
+        id=ctx.ids.new(),
+        account_id=actor.id,
+        group_id=_group_id(session, actor, request.group),
+        pool_id=pool.id,
+        package_name=package.name,
+        package_version=package.version,
+        notebook_cores=package.notebook.cores,
+        notebook_memory_mib=package.notebook.memory_mib,
+        worker_cores=package.worker.cores,
+        worker_memory_mib=package.worker.memory_mib,
+        worker_count=package.worker_count,
+        lead_minutes=int(package.lead_time.total_seconds()) // 60,
+        sharing=request.sharing,
+        side=decision.side,
+        title=request.title,
+        notebook_url=request.notebook_url,
+        revision=1,
+        created_at=now,
+    )
+    session.add(booking)
+    session.flush()
+    expires_at = now + request.hold if request.hold is not None else None
+    for span in sorted(request.spans):
+        reservation = Reservation(
+            id=ctx.ids.new(),
+            booking_id=booking.id,
+            pool_id=pool.id,
+            start=span.start,
+            end=span.end,
+            state=State.HELD if expires_at else State.CONFIRMED,
+            expires_at=expires_at,
+            end_reason="",
+            at_risk=False,
+            revision=1,
+        )
+        booking.reservations.append(reservation)
+    session.flush()
+    session.refresh(booking)
+    for reservation in booking.reservations:
+        transitions.schedule(ctx, session, reservation)
+    append(session, pool, [e for span in request.spans for e in entries(booking.side, span, package.demand)])
+    if expires_at is not None:
+        holds.note_next_expiry(session, pool)
+    action = "booking.held" if expires_at else "booking.made"
+    ctx.journal(
+        session, actor, action, f"booking:{booking.id}", package=package.name, spans=len(request.spans)
+    )
+    session.flush()
+    return booking
+
+
+def _group_id(session: Session, actor: Actor, name: str | None) -> str | None:
+    if name is None:
+        return None
+    found = session.scalar(
+        select(Group.id)
+        .join(Membership)
+        .where((Group.id == name) | (Group.name == name))
+        .where(Membership.account_id == actor.id, Membership.role.in_([Role.WRITER, Role.ADMIN]))
+    )
+    if found is None:
+        raise Invalid({"group": ["is not a group you may book for"]})
+    return found
+
+
+def visible(session: Session, actor: Actor, booking_id: str) -> Booking:
+    """A booking that is the actor's own, shared with them, or anybody's for an administrator.
+
+    :raises NotFound: if there is none; somebody else's is not there.
+    """
+    booking = session.get(Booking, booking_id)
+    if booking is None or not (actor.acts_as_admin or may_use(session, actor, booking)):
+        raise NotFound("booking", booking_id)
+    return booking
+
+
+def may_use(session: Session, actor: Actor, booking: Booking) -> bool:
+    """Whether the actor may use the booked cluster: the owner, named guests, members of its group."""
+    if booking.account_id == actor.id or any(guest.id == actor.id for guest in booking.guests):
+        return True
+    return booking.group_id is not None and session.get(Membership, (booking.group_id, actor.id)) is not None
+
+
+def owned(session: Session, actor: Actor, booking_id: str) -> Booking:
+    """A booking that the actor may change.
+
+    :raises NotFound: if there is none.
+    """
+    booking = visible(session, actor, booking_id)
+    if booking.account_id != actor.id and not actor.acts_as_admin:
+        raise NotFound("booking", booking_id)
+    return booking
+
+
+def locked_booking(
+    ctx: Context, session: Session, actor: Actor, booking_id: str, if_match: int | None
+) -> tuple[Booking, Pool]:
+    """A booking to be changed, under the lock of its pool, with its holds expired.
+
+    :raises NotFound: if it is not there.
+    :raises Stale: if it is no longer at the revision the caller has seen.
+    """
+    pool = lock_pool(session, owned(session, actor, booking_id).pool_id)
+    holds.expire_due(ctx, session, pool, ctx.clock.now())
+    session.flush()
+    session.expire_all()
+    booking = owned(session, actor, booking_id)
+    if if_match is not None and booking.revision != if_match:
+        raise Stale("The booking has changed since you looked at it; read it again.")
+    return booking, session.get_one(Pool, booking.pool_id)
+
+
+def confirm(ctx: Context, actor: Actor, booking_id: str, if_match: int | None = None) -> Booking:
+    """Turn a hold into a booking; what is confirmed already stays so.
+
+    :raises Conflict: if the hold has expired or was cancelled.
+    """
+    actor.require("bookings:write")
+
+    def act(session: Session) -> Booking:
+        booking, pool = locked_booking(ctx, session, actor, booking_id, if_match)
+        held = [r for r in booking.reservations if r.state is State.HELD]
+        if not held and all(r.state in FINAL for r in booking.reservations):
+            raise Conflict(
+                f"The booking is {booking.state}; there is nothing to confirm.", code="booking.conflict"
+            )
+        transitions.move_all(ctx, session, pool, held, State.CONFIRMED, actor=actor)
+        for reservation in held:
+            reservation.revision += 1
+            transitions.schedule(ctx, session, reservation)
+        holds.note_next_expiry(session, pool)
+        return booking
+
+    return ctx.db.run("confirm", act)
+
+
+def cancel(ctx: Context, actor: Actor, booking_id: str, if_match: int | None = None) -> Booking:
+    """Cancel what has not begun, and end what is live; repeating it changes nothing.
+
+    The rest of a live reservation is given back from the end of the current cell at once, the current
+    cell when its cluster is gone.
+
+    :raises NotFound: if it is not the actor's.
+    """
+    actor.require("bookings:write")
+
+    def act(session: Session) -> Booking:
+        booking, pool = locked_booking(ctx, session, actor, booking_id, if_match)
+        cancel_reservations(ctx, session, pool, booking.reservations, reason="cancelled", actor=actor)
+        return booking
+
+    return ctx.db.run("cancel", act)
+
+
+def cancel_reservations(
+    ctx: Context,
+    session: Session,
+    pool: Pool,
+    reservations: Sequence[Reservation],
+    *,
+    reason: str,
+    actor: Actor | None,
+) -> None:
+    """Cancel reservations of one locked pool, each as its state needs."""
+    waiting = [r for r in reservations if r.state in (State.HELD, State.CONFIRMED)]
+    transitions.move_all(ctx, session, pool, waiting, State.CANCELLED, reason=reason, actor=actor)
+    for reservation in reservations:
+        if reservation.state in LIVE and reservation.state is not State.ENDING:
+            end_now(ctx, session, pool, reservation, reason=reason, actor=actor)
+    holds.note_next_expiry(session, pool)
+
+
+def end_now(
+    ctx: Context,
+    session: Session,
+    pool: Pool,
+    reservation: Reservation,
+    *,
+    reason: str,
+    actor: Actor | None = None,
+) -> None:
+    """Begin to end a live reservation before its time."""
+    now, booking = ctx.clock.now(), reservation.booking
+    cell_end = cell_at(pool.zone, now, pool.granularity).end
+    if reservation.start < cell_end < reservation.end:
+        after = Span(reservation.start, cell_end)
+        append(session, pool, moved(booking.side, reservation.span, after, booking.size.demand))
+        reservation.end = cell_end
+    reservation.revision += 1
+    reservation.outcome = State.ENDED if reservation.state is State.ACTIVE else State.CANCELLED
+    transitions.begin_ending(ctx, session, pool, reservation, reason=reason, actor=actor)
+
+
+def share(ctx: Context, actor: Actor, booking_id: str, account_name: str, *, shared: bool) -> Booking:
+    """Let a named person use the booking, or no longer.
+
+    :raises NotFound: if the booking is not the actor's, or there is no such account.
+    """
+    actor.require("bookings:write")
+
+    def act(session: Session) -> Booking:
+        booking = owned(session, actor, booking_id)
+        guest = session.scalar(
+            select(Account).where((Account.name == account_name) | (Account.id == account_name))
+        )
+        if guest is None:
+            raise NotFound("account", account_name)
+        if shared and guest not in booking.guests and guest.id != booking.account_id:
+            booking.guests.append(guest)
+        elif not shared and guest in booking.guests:
+            booking.guests.remove(guest)
+        ctx.journal(
+            session,
+            actor,
+            "booking.shared" if shared else "booking.unshared",
+            f"booking:{booking.id}",
+            account=guest.name,
+        )
+        return booking
+
+    return ctx.db.run("share", act)
+
+
+def forget_keys(ctx: Context, session: Session, now: datetime) -> None:
+    """Forget idempotency keys older than :data:`KEY_LIFE`."""
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at <= now - KEY_LIFE))

@@ -1,0 +1,279 @@
+"""Clusters: each look compares what is wanted with what is outside, and takes one step towards it.
+
+A step writes down what it is about to do, does it outside any transaction, and writes down what it saw;
+killed anywhere, the next look goes on from there. Every transaction checks the leadership's epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.adapters.base import ClusterSpec, ClusterState, Observed, Provisioner, ProvisionerError
+from booking.allocator.lifecycle import LIVE, State
+from booking.models import Booking, Cluster, ClusterPhase, Pool, Reservation
+from booking.services import transitions
+from booking.services.context import Context
+from booking.services.leadership import still_leading
+from booking.services.timelines import lock_pool
+from booking.services.work import back_off
+
+GRACE = timedelta(seconds=2)
+"""What running programs get between the polite and the final signal."""
+_OPEN = (ClusterPhase.WANTED, ClusterPhase.STARTING, ClusterPhase.READY, ClusterPhase.STOPPING)
+_SOON = timedelta(seconds=1)
+_MOST_PATIENCE = timedelta(minutes=1)
+_SETTLED = timedelta(minutes=10)
+"""After so long a cluster has come up well, and the attempts to make it are forgotten."""
+BATCH = 50
+
+
+def converge(ctx: Context, epoch: int, provisioner: Provisioner) -> int:
+    """Look at every cluster whose time has come and take one step with each; how many were looked at.
+
+    :raises Deposed: if somebody else leads by now.
+    """
+    now = ctx.clock.now()
+    ids = ctx.db.read(
+        "clusters to look at",
+        lambda session: session.scalars(
+            select(Cluster.reservation_id)
+            .where(Cluster.phase.in_(_OPEN), Cluster.look_at <= now)
+            .order_by(Cluster.look_at, Cluster.reservation_id)
+            .limit(BATCH)
+        ).all(),
+    )
+    for reservation_id in ids:
+        _step(ctx, epoch, provisioner, reservation_id)
+    return len(ids)
+
+
+def _step(ctx: Context, epoch: int, provisioner: Provisioner, reservation_id: str) -> None:
+    phase, spec = ctx.db.run("look", lambda session: _wanted(session, epoch, reservation_id))
+    try:
+        seen = _touch_outside(provisioner, phase, spec)
+    except ProvisionerError as error:
+        fault, transient = str(error), error.transient
+
+        def note(session: Session) -> None:
+            cluster, pool = _locked(ctx, session, epoch, reservation_id)
+            _note_fault(ctx, session, pool, cluster, fault, transient=transient)
+
+        ctx.db.run("note fault", note)
+        return
+
+    def write(session: Session) -> None:
+        cluster, pool = _locked(ctx, session, epoch, reservation_id)
+        if cluster.phase is phase:  # otherwise it was cancelled or changed meanwhile: the next look decides
+            _SEEN[phase](ctx, session, pool, cluster, seen)
+
+    ctx.db.run("note look", write)
+
+
+def _wanted(session: Session, epoch: int, reservation_id: str) -> tuple[ClusterPhase, ClusterSpec]:
+    still_leading(session, epoch)
+    cluster = session.get_one(Cluster, reservation_id)
+    return cluster.phase, spec_of(cluster.reservation)
+
+
+def _locked(ctx: Context, session: Session, epoch: int, reservation_id: str) -> tuple[Cluster, Pool]:
+    still_leading(session, epoch)
+    pool = lock_pool(session, session.get_one(Reservation, reservation_id).pool_id)
+    session.expire_all()
+    return session.get_one(Cluster, reservation_id), session.get_one(Pool, pool.id)
+
+
+def spec_of(reservation: Reservation) -> ClusterSpec:
+    """What to make for a reservation."""
+    booking: Booking = reservation.booking
+    return ClusterSpec(
+        reservation_id=reservation.id,
+        booking_id=booking.id,
+        owner=booking.account.name,
+        package=booking.package_name,
+        notebook_cores=booking.notebook_cores,
+        notebook_memory_mib=booking.notebook_memory_mib,
+        worker_cores=booking.worker_cores,
+        worker_memory_mib=booking.worker_memory_mib,
+        worker_count=booking.worker_count,
+        starts_at=reservation.start,
+        ends_at=reservation.end,
+        notebook_url=booking.notebook_url,
+    )
+
+
+def _touch_outside(provisioner: Provisioner, phase: ClusterPhase, spec: ClusterSpec) -> Observed:
+    """The one place where a cluster is made, extended or destroyed; then a look at what is there."""
+    seen = provisioner.observe(spec.reservation_id)
+    if phase is ClusterPhase.STOPPING:
+        if seen.state is ClusterState.ABSENT:
+            return seen
+        provisioner.teardown(spec.reservation_id, grace=GRACE)
+        after = provisioner.observe(spec.reservation_id)
+        # It was there a moment ago: only a look that finds nothing from the first counts as one.
+        return Observed(ClusterState.STOPPING) if after.state is ClusterState.ABSENT else after
+    if phase is ClusterPhase.WANTED:
+        if seen.state is ClusterState.STOPPING:  # an earlier one of this reservation goes first
+            provisioner.teardown(spec.reservation_id, grace=GRACE)
+        else:
+            provisioner.provision(spec)
+        return provisioner.observe(spec.reservation_id)
+    runs = seen.state in (ClusterState.STARTING, ClusterState.READY)
+    if runs and seen.ends_at is not None and seen.ends_at != spec.ends_at:
+        provisioner.extend(spec.reservation_id, spec.ends_at)
+    return seen
+
+
+def _seen_starting(ctx: Context, session: Session, pool: Pool, cluster: Cluster, seen: Observed) -> None:
+    if seen.state is ClusterState.READY:
+        _note_ready(ctx, session, pool, cluster, seen)
+    elif cluster.phase is ClusterPhase.WANTED and seen.state is ClusterState.STOPPING:
+        cluster.look_at = ctx.clock.now() + _SOON
+    elif seen.state is ClusterState.STARTING:
+        _note_starting(ctx, session, pool, cluster, seen)
+    else:
+        _lost(ctx, session, pool, cluster, seen.detail or "it ended while it was being made")
+
+
+def _note_starting(ctx: Context, session: Session, pool: Pool, cluster: Cluster, seen: Observed) -> None:
+    now = ctx.clock.now()
+    if cluster.phase is ClusterPhase.WANTED:
+        transitions.set_phase(ctx, cluster, ClusterPhase.STARTING, seen.detail or "The cluster is starting.")
+    elif cluster.changed_at + timedelta(seconds=ctx.settings.provision_seconds) <= now:
+        _lost(ctx, session, pool, cluster, f"it was not ready within {ctx.settings.provision_seconds:g} s")
+        return
+    cluster.detail = seen.detail or cluster.detail
+    cluster.look_at = now + _SOON
+
+
+def _note_ready(ctx: Context, session: Session, pool: Pool, cluster: Cluster, seen: Observed) -> None:
+    now, reservation = ctx.clock.now(), cluster.reservation
+    if cluster.phase is not ClusterPhase.READY:
+        transitions.set_phase(ctx, cluster, ClusterPhase.READY, "The cluster is ready.")
+        cluster.ready_at = now
+        ctx.journal(
+            session, None, "cluster.ready", f"booking:{reservation.booking_id}", reservation=reservation.id
+        )
+    cluster.endpoints = [asdict(endpoint) for endpoint in seen.endpoints]
+    if reservation.state is State.PREPARING and reservation.start <= now:
+        transitions.move_all(ctx, session, pool, [reservation], State.ACTIVE)
+    next_look = now + timedelta(seconds=ctx.settings.reconcile_seconds)
+    cluster.look_at = next_look if reservation.state is State.ACTIVE else min(next_look, reservation.start)
+
+
+def _seen_ready(ctx: Context, session: Session, pool: Pool, cluster: Cluster, seen: Observed) -> None:
+    if seen.state is ClusterState.READY:
+        _note_ready(ctx, session, pool, cluster, seen)
+    else:
+        _lost(ctx, session, pool, cluster, seen.detail or "it is no longer there")
+
+
+def _seen_stopping(ctx: Context, session: Session, pool: Pool, cluster: Cluster, seen: Observed) -> None:
+    """Gone is said only after the outside has shown nothing, twice."""
+    now, reservation = ctx.clock.now(), cluster.reservation
+    if seen.state is not ClusterState.ABSENT:
+        cluster.absent_at = None
+        cluster.look_at = now + _SOON
+        cluster.detail = seen.detail or cluster.detail
+        return
+    if cluster.absent_at is None:
+        cluster.absent_at = now
+        cluster.look_at = now
+        return
+    cluster.endpoints = []
+    outcome = reservation.outcome or State.ENDED
+    failed = outcome is State.FAILED
+    phase = ClusterPhase.FAILED if failed else ClusterPhase.GONE
+    transitions.set_phase(ctx, cluster, phase, cluster.detail if failed else "The cluster is gone.")
+    transitions.move_all(ctx, session, pool, [reservation], outcome)
+
+
+_SEEN: dict[ClusterPhase, Callable[[Context, Session, Pool, Cluster, Observed], None]] = {
+    ClusterPhase.WANTED: _seen_starting,
+    ClusterPhase.STARTING: _seen_starting,
+    ClusterPhase.READY: _seen_ready,
+    ClusterPhase.STOPPING: _seen_stopping,
+}
+
+
+def _lost(ctx: Context, session: Session, pool: Pool, cluster: Cluster, why: str) -> None:
+    """Make the cluster again while attempts and time remain; else end the reservation as failed."""
+    now, reservation = ctx.clock.now(), cluster.reservation
+    if cluster.phase is ClusterPhase.READY and cluster.changed_at < now - _SETTLED:
+        cluster.attempts = 0  # it ran well: this is a new misfortune
+    cluster.attempts += 1
+    subject = f"booking:{reservation.booking_id}"
+    ctx.journal(session, None, "cluster.lost", subject, reservation=reservation.id, why=why)
+    if cluster.attempts >= ctx.settings.provision_attempts or reservation.end <= now:
+        _fail(ctx, session, pool, cluster, why)
+        return
+    if reservation.state is State.ACTIVE:
+        transitions.move_all(ctx, session, pool, [reservation], State.PREPARING)
+    tries = f"attempt {cluster.attempts + 1} of {ctx.settings.provision_attempts}"
+    transitions.set_phase(ctx, cluster, ClusterPhase.WANTED, f"Being made again ({tries}): {why}.")
+    cluster.endpoints = []
+    cluster.look_at = now + back_off(cluster.attempts)
+
+
+def _note_fault(
+    ctx: Context, session: Session, pool: Pool, cluster: Cluster, fault: str, *, transient: bool
+) -> None:
+    """The outside refused: try later; give up making after so many times, never give up ending."""
+    if cluster.phase in (ClusterPhase.WANTED, ClusterPhase.STARTING):
+        if not transient:
+            cluster.attempts = ctx.settings.provision_attempts
+        _lost(ctx, session, pool, cluster, fault)
+        return
+    # `attempts` counts how often it was made: failed looks at one that runs for weeks must not use them up.
+    cluster.detail = f"The provisioner does not answer as it should, and is asked again: {fault}"
+    cluster.look_at = ctx.clock.now() + _patience(ctx, cluster)
+
+
+def _patience(ctx: Context, cluster: Cluster) -> timedelta:
+    """When to ask again: as often as ever while it runs; while it ends after twice the time, up to a minute."""
+    if cluster.phase is ClusterPhase.READY:
+        return timedelta(seconds=min(10.0, ctx.settings.reconcile_seconds))
+    return min(max(ctx.clock.now() - cluster.changed_at, 2 * _SOON), _MOST_PATIENCE)
+
+
+def _fail(ctx: Context, session: Session, pool: Pool, cluster: Cluster, why: str) -> None:
+    reservation = cluster.reservation
+    reservation.outcome = State.FAILED
+    transitions.begin_ending(ctx, session, pool, reservation, reason=why)
+    cluster.detail = f"The cluster could not be kept: {why}."
+
+
+def sweep(ctx: Context, epoch: int, provisioner: Provisioner) -> frozenset[str]:
+    """Tear down everything outside that belongs to no live reservation; what was torn down.
+
+    The outside is listed before the rows are read: whatever is made after that has its row already.
+
+    :raises Deposed: if somebody else leads by now.
+    """
+    found = provisioner.inventory()
+    if not found:
+        return frozenset()
+
+    def live(session: Session) -> frozenset[str]:
+        still_leading(session, epoch)
+        query = select(Reservation.id).where(Reservation.id.in_(found), Reservation.state.in_(LIVE))
+        return frozenset(session.scalars(query))
+
+    orphans = found - ctx.db.run("live reservations", live)
+    for reservation_id in sorted(orphans):
+        provisioner.teardown(reservation_id, grace=GRACE)
+    return orphans
+
+
+def look_again(ctx: Context, now: datetime) -> None:
+    """Look at every open cluster at the next step: called when a scheduler begins to lead."""
+
+    def write(session: Session) -> None:
+        for cluster in session.scalars(select(Cluster).where(Cluster.phase.in_(_OPEN))):
+            cluster.look_at = min(cluster.look_at, now)
+
+    ctx.db.run("look again", write)

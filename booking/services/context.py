@@ -1,0 +1,104 @@
+"""What every act is given, and who asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dateutil.relativedelta import relativedelta
+from sqlalchemy.orm import Session
+
+from booking.allocator.policy import DEFAULT_LIMITS, Limits
+from booking.config import Settings
+from booking.doors import Clock, Db, Doors, Ids
+from booking.errors import Forbidden
+from booking.models import Account, AccountKind, Journal, Level
+from booking.services.timelines import Timelines
+
+SCOPES = ("availability:read", "bookings:read", "bookings:write", "accounts:read", "admin")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks: an account with what it may do just now."""
+
+    id: str
+    name: str
+    kind: AccountKind
+    level: int
+    is_admin: bool
+    limits: Limits
+    scopes: frozenset[str] = frozenset(SCOPES)
+    """A token may carry fewer rights than its account has."""
+    until: datetime | None = None
+    """When the token it comes with expires; what it grants ends with it."""
+
+    def may(self, scope: str) -> bool:
+        if scope == "admin":
+            return self.is_admin and "admin" in self.scopes
+        return scope in self.scopes or "admin" in self.scopes
+
+    def require(self, scope: str) -> None:
+        """:raises Forbidden: if the actor may not do what the scope stands for."""
+        if not self.may(scope):
+            raise Forbidden(f"This needs the right {scope}.")
+
+    @property
+    def acts_as_admin(self) -> bool:
+        """Whether other people's things are open to this actor."""
+        return self.may("admin")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The doors, the settings and the cache of timelines of one process."""
+
+    doors: Doors
+    settings: Settings
+    timelines: Timelines = field(default_factory=Timelines)
+
+    @property
+    def clock(self) -> Clock:
+        return self.doors.clock
+
+    @property
+    def ids(self) -> Ids:
+        return self.doors.ids
+
+    @property
+    def db(self) -> Db:
+        return self.doors.db
+
+    def horizon(self, now: datetime) -> datetime:
+        """How far ahead may be booked."""
+        return now + relativedelta(months=self.settings.horizon_months)
+
+    def journal(
+        self, session: Session, actor: Actor | None, action: str, subject: str, **detail: Any
+    ) -> None:
+        """Append who did what; in the transaction of the act itself."""
+        session.add(
+            Journal(
+                id=self.ids.new(),
+                at=self.clock.now(),
+                account_id=(actor.id or None) if actor else None,
+                action=action,
+                subject=subject,
+                detail=detail,
+            )
+        )
+
+
+def level_limits(session: Session, level: int) -> Limits:
+    """The limits of a level: as set, else its defaults, else none."""
+    row = session.get(Level, level)
+    if row is not None:
+        return Limits.from_dict(row.limits)
+    return DEFAULT_LIMITS.get(level, Limits())
+
+
+def actor_of(session: Session, account: Account, scopes: frozenset[str] = frozenset(SCOPES)) -> Actor:
+    """The account as an actor; an administrator is limited by nothing but capacity."""
+    limits = Limits() if account.is_admin else level_limits(session, account.level).overridden(account.limits)
+    return Actor(account.id, account.name, account.kind, account.level, account.is_admin, limits, scopes)

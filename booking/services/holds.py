@@ -1,0 +1,56 @@
+"""Holds end at their expiry, whether or not the scheduler is there to see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from booking.allocator.lifecycle import State
+from booking.models import Pool, Reservation
+from booking.services import transitions
+from booking.services.context import Context
+from booking.services.timelines import HoldsDue, lock_pool
+
+T = TypeVar("T")
+
+
+def reading(ctx: Context, name: str, read: Callable[[Session], T]) -> T:
+    """Read what depends on timelines; holds whose time has come end first, scheduler or not."""
+    while True:
+        try:
+            return ctx.db.read(name, read)
+        except HoldsDue as due:
+            expire_now(ctx, due.pool_id)
+
+
+def expire_now(ctx: Context, pool_id: str) -> None:
+    """Let the holds of a pool expire whose time has come."""
+    now = ctx.clock.now()
+    ctx.db.run("expire holds", lambda session: expire_due(ctx, session, lock_pool(session, pool_id), now))
+
+
+def expire_due(ctx: Context, session: Session, pool: Pool, now: datetime) -> None:
+    """The same within a transaction that holds the pool's lock; a hold whose expiry is now is over."""
+    if pool.hold_expires_at is None or pool.hold_expires_at > now:
+        return
+    due = session.scalars(
+        select(Reservation)
+        .where(Reservation.pool_id == pool.id, Reservation.state == State.HELD, Reservation.expires_at <= now)
+        .order_by(Reservation.id)
+    ).all()
+    transitions.move_all(ctx, session, pool, due, State.EXPIRED, reason="the hold was not confirmed in time")
+    note_next_expiry(session, pool)
+
+
+def note_next_expiry(session: Session, pool: Pool) -> None:
+    """Write down when the next hold of the pool expires."""
+    session.flush()
+    pool.hold_expires_at = session.scalar(
+        select(func.min(Reservation.expires_at)).where(
+            Reservation.pool_id == pool.id, Reservation.state == State.HELD
+        )
+    )

@@ -1,0 +1,76 @@
+"""Who runs the scheduler: one row, renewed while its holder lives; its epoch fences everybody before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from booking.models import Leadership
+from booking.services.context import Context
+
+SCHEDULER = "scheduler"
+
+
+class Deposed(Exception):
+    """Somebody else leads by now; what was begun under the old epoch must stop."""
+
+
+def lead(ctx: Context, holder: str) -> int | None:
+    """Take or renew the leadership; its epoch, or None while somebody else holds it."""
+
+    def act(session: Session) -> int | None:
+        now, life = ctx.clock.now(), timedelta(seconds=ctx.settings.leadership_seconds)
+        row = session.scalar(select(Leadership).where(Leadership.name == SCHEDULER).with_for_update())
+        if row is None:
+            row = Leadership(name=SCHEDULER, holder=holder, epoch=1, until=now + life, seen_at=now)
+            session.add(row)
+            session.flush()
+            return row.epoch
+        # A term that ends later than any could was written before the clock went back.
+        lapsed = row.until <= now or row.until > now + 2 * life
+        if row.holder != holder and not lapsed:
+            return None
+        if row.holder != holder:
+            row.holder, row.epoch = holder, row.epoch + 1
+        row.until, row.seen_at = now + life, now
+        return row.epoch
+
+    try:
+        return ctx.db.run("lead", act)
+    except IntegrityError:
+        return None  # another process wrote the first row at the same moment
+
+
+def still_leading(session: Session, epoch: int) -> None:
+    """Called first in every transaction of the scheduler.
+
+    :raises Deposed: if the epoch is no longer the present one.
+    """
+    present = session.scalar(select(Leadership.epoch).where(Leadership.name == SCHEDULER).with_for_update())
+    if present != epoch:
+        raise Deposed(f"epoch {epoch} is over; the present one is {present}")
+
+
+def resign(ctx: Context, holder: str) -> None:
+    """Let the next process lead at once."""
+
+    def act(session: Session) -> None:
+        row = session.get(Leadership, SCHEDULER)
+        if row is not None and row.holder == holder:
+            row.until = ctx.clock.now()
+
+    ctx.db.run("resign", act)
+
+
+def is_led(ctx: Context) -> bool:
+    """Whether a scheduler has renewed its term within three terms."""
+
+    def read(session: Session) -> bool:
+        row = session.get(Leadership, SCHEDULER)
+        patience = timedelta(seconds=3 * ctx.settings.leadership_seconds)
+        return row is not None and row.seen_at > ctx.clock.now() - patience
+
+    return ctx.db.read("is led", read)

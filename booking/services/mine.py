@@ -1,0 +1,71 @@
+"""What an account has in a pool during a span, and how far one of its reservations may grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.allocator.lifecycle import COUNTED
+from booking.allocator.search import Extension, extension
+from booking.allocator.span import Span
+from booking.models import Booking, Reservation
+from booking.services.availability import place_of, state_of
+from booking.services.bookings import owned
+from booking.services.context import Actor, Context
+from booking.services.decision import room_of
+
+
+@dataclass(frozen=True)
+class Own:
+    """A reservation of mine that counts."""
+
+    booking_id: str
+    package: str
+    title: str
+    state: str
+    start: datetime
+    end: datetime
+
+
+def reservations(ctx: Context, actor: Actor, pool_id: str, span: Span) -> list[Own]:
+    """The actor's reservations of one pool that count and touch the span, in order."""
+
+    def read(session: Session) -> list[Own]:
+        rows = session.scalars(
+            select(Reservation)
+            .join(Booking)
+            .where(
+                Booking.account_id == actor.id,
+                Reservation.pool_id == pool_id,
+                Reservation.state.in_(COUNTED),
+                Reservation.start < span.end,
+                Reservation.end > span.start,
+            )
+            .order_by(Reservation.start, Reservation.id)
+        ).all()
+        return [
+            Own(r.booking_id, r.booking.package_name, r.booking.title, r.state, r.start, r.end)
+            for r in rows
+            if r.expires_at is None or r.expires_at > ctx.clock.now()
+        ]
+
+    return ctx.db.read("my reservations", read)
+
+
+def reach(ctx: Context, actor: Actor, booking_id: str, reservation_id: str) -> Extension:
+    """How far the timeline lets a reservation grow, and what stands in the way; policy has its say later.
+
+    :raises NotFound: if the booking is not the actor's.
+    """
+
+    def read(session: Session) -> Extension:
+        booking = owned(session, actor, booking_id)
+        reservation = next(r for r in booking.reservations if r.id == reservation_id)
+        state = state_of(ctx, session, booking.pool_id)
+        place = place_of(ctx, state, room_of(state, booking.side))
+        return extension(place, booking.size.demand, reservation.span)
+
+    return ctx.db.read("reach", read)

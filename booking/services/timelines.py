@@ -1,0 +1,225 @@
+"""The timelines of pools: read from the ledger, cached by generation, changed only by appending to it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dateutil.relativedelta import relativedelta
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from booking.allocator.cells import Granularity
+from booking.allocator.resources import Resources
+from booking.allocator.span import Span, floor_minute, minute_of
+from booking.allocator.timeline import Entry, ShareRatio, Side, Timeline
+from booking.errors import NotFound
+from booking.models import Ledger, Pool
+
+_BYTES = 256 * 2**20
+"""What the cached arrays of a process may take; the least recently used pool goes first."""
+_APPENDED = "appended to the ledger"
+_SLACK = relativedelta(months=2)
+"""How much further than asked a cached window reaches, so that it need not be built anew each day."""
+
+
+class HoldsDue(Exception):
+    """Holds of a pool have expired and are still counted; they end first, then the reader asks again."""
+
+    def __init__(self, pool_id: str) -> None:
+        super().__init__(pool_id)
+        self.pool_id = pool_id
+
+
+@dataclass(frozen=True)
+class PoolState:
+    """A pool at one generation, with its timeline over a window."""
+
+    id: str
+    name: str
+    zone: ZoneInfo
+    granularity: Granularity
+    generation: int
+    epoch: str
+    hold_expires_at: datetime | None
+    reserve: Resources
+    """The standing reservation for level 0."""
+    timeline: Timeline
+
+
+class Timelines:
+    """The cache of one process; entries are immutable, so threads share them without a lock."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[str, PoolState] = OrderedDict()
+
+    def current(self, session: Session, pool_id: str, window: Span) -> PoolState:
+        """The pool over at least the window; one statement when nothing has changed.
+
+        Within the transaction that holds the pool's lock this is the state a promise is decided on. A
+        transaction that has appended sees its own entries, and nothing of that is kept: it may not commit.
+
+        :raises NotFound: if there is no such pool.
+        """
+        known = self._states.get(pool_id)
+        if known is None or not known.timeline.covers(*window.minutes):
+            state = _load(session, pool_id, _padded(window))
+        else:
+            state = _caught_up(session, known) or _load(session, pool_id, _padded(window))
+        if not session.info.get(_APPENDED):
+            self._keep(state)
+        return state
+
+    def over(self, session: Session, pool_id: str, window: Span) -> PoolState:
+        """The pool over a window that may lie anywhere; built from the ledger and not kept."""
+        return _load(session, pool_id, window)
+
+    def drop(self, pool_id: str) -> None:
+        """Forget what is cached of a pool, after an error whose reach is not known."""
+        self._states.pop(pool_id, None)
+
+    def _keep(self, state: PoolState) -> None:
+        older = self._states.get(state.id)
+        if older is not None and older.epoch == state.epoch and older.generation > state.generation:
+            return  # another thread has read on meanwhile
+        self._states[state.id] = state
+        self._states.move_to_end(state.id)
+        while len(self._states) > 1 and self._size() > _BYTES:
+            self._states.popitem(last=False)
+
+    def _size(self) -> int:
+        return sum(3 * state.timeline.amounts.nbytes for state in list(self._states.values()))
+
+
+def _padded(window: Span) -> Span:
+    return Span(floor_minute(window.start - timedelta(days=7)), floor_minute(window.end + _SLACK))
+
+
+def _pool_row(session: Session, pool_id: str) -> Pool:
+    pool = session.get(Pool, pool_id, populate_existing=True)
+    if pool is None:
+        raise NotFound("pool", pool_id)
+    return pool
+
+
+def _load(session: Session, pool_id: str, window: Span) -> PoolState:
+    pool = _pool_row(session, pool_id)
+    empty = Timeline.empty(*window.minutes, ratio=pool.ratio)
+    rows = session.execute(
+        select(Ledger.side, Ledger.start, Ledger.end, Ledger.kind, func.sum(Ledger.amount))
+        .where(
+            Ledger.pool_id == pool_id,
+            Ledger.generation <= pool.generation,
+            Ledger.end > empty.base,
+            Ledger.start < empty.end,
+        )
+        .group_by(Ledger.side, Ledger.start, Ledger.end, Ledger.kind)
+        .having(func.sum(Ledger.amount) != 0)
+    )
+    timeline = empty.applied(
+        Entry(side, start, end, kind, int(total)) for side, start, end, kind, total in rows
+    )
+    return PoolState(
+        pool.id,
+        pool.name,
+        pool.zone,
+        pool.granularity,
+        pool.generation,
+        pool.epoch,
+        pool.hold_expires_at,
+        pool.resources,
+        timeline,
+    )
+
+
+_JOINED = (
+    Pool.generation,
+    Pool.epoch,
+    Pool.hold_expires_at,
+    Pool.share_ratio_milli,
+    Pool.cores,
+    Pool.memory_mib,
+    Pool.gpus,
+    Pool.disk_gib,
+    Ledger.side,
+    Ledger.start,
+    Ledger.end,
+    Ledger.kind,
+    Ledger.amount,
+)
+
+
+def _newer(known: PoolState) -> ColumnElement[bool]:
+    return and_(Ledger.pool_id == Pool.id, Ledger.generation > known.generation)
+
+
+def _caught_up(session: Session, known: PoolState) -> PoolState | None:
+    """The state after the ledger's newer rows; None if the database is not the one that was known."""
+    rows = session.execute(select(*_JOINED).outerjoin(Ledger, _newer(known)).where(Pool.id == known.id)).all()
+    if not rows:
+        raise NotFound("pool", known.id)
+    head = rows[0]
+    if head.epoch != known.epoch or head.generation < known.generation:
+        return None
+    if head.generation == known.generation and head.hold_expires_at == known.hold_expires_at:
+        return known
+    entries = [
+        Entry(row.side, row.start, row.end, row.kind, row.amount) for row in rows if row.side is not None
+    ]
+    timeline = replace(known.timeline, ratio=ShareRatio(head.share_ratio_milli)).applied(entries)
+    return replace(
+        known,
+        generation=head.generation,
+        hold_expires_at=head.hold_expires_at,
+        reserve=Resources(head.cores, head.memory_mib, head.gpus, head.disk_gib),
+        timeline=timeline,
+    )
+
+
+def lock_pool(session: Session, pool_id: str) -> Pool:
+    """The pool's row, locked until the transaction ends; every change of its timelines holds this lock.
+
+    :raises NotFound: if there is no such pool.
+    """
+    pool = session.scalar(
+        select(Pool)
+        .where(Pool.id == pool_id)
+        .with_for_update(of=Pool)
+        .execution_options(populate_existing=True)
+    )
+    if pool is None:
+        raise NotFound("pool", pool_id)
+    return pool
+
+
+def append(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
+    """Append entries to the ledger under one new generation; the pool's row must be locked."""
+    session.info[_APPENDED] = True
+    pool.generation += 1
+    rows = [entry for entry in entries if entry.amount]
+    session.add_all(
+        Ledger(pool_id=pool.id, generation=pool.generation, seq=seq, **entry._asdict())
+        for seq, entry in enumerate(rows)
+    )
+
+
+def entries(side: Side, span: Span, amounts: Resources, sign: int = 1) -> list[Entry]:
+    """The entries that add (or with sign -1 remove) an amount over a span."""
+    start, end = span.minutes
+    return [
+        Entry(side, start, end, kind, sign * amount) for kind, amount in amounts.amounts().items() if amount
+    ]
+
+
+def moved(side: Side, before: Span, after: Span, amounts: Resources) -> Sequence[Entry]:
+    """The entries that turn a claim over one span into the same claim over another."""
+    if before.start == after.start:
+        edges = sorted((minute_of(before.end), minute_of(after.end)))
+        if edges[0] == edges[1]:
+            return []
+        sign = 1 if after.end > before.end else -1
+        return entries(side, Span.of_minutes(*edges), amounts, sign)
+    return [*entries(side, before, amounts, -1), *entries(side, after, amounts)]

@@ -1,0 +1,157 @@
+"""`booking verify`: recompute everything from the rows and report each difference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from booking.allocator.lifecycle import COUNTED, LIVE, State
+from booking.allocator.resources import Resources
+from booking.allocator.span import Span, floor_minute, instant_of
+from booking.allocator.timeline import Side
+from booking.models import (
+    Action,
+    Blackout,
+    Booking,
+    Cluster,
+    ClusterPhase,
+    Inventory,
+    Ledger,
+    Pool,
+    Reservation,
+    Work,
+)
+from booking.services import holds
+from booking.services.availability import state_of
+from booking.services.capacity import ALWAYS, losers
+from booking.services.context import Context
+from booking.services.timelines import entries
+
+Steps = Counter[tuple[str, str, int]]
+"""Signed steps by (side, kind, minute)."""
+
+
+def differences(ctx: Context) -> list[str]:
+    """One sentence for each thing that is not as the rows say; empty when all is well.
+
+    Reads one state of the database. O(rows + ledger).
+    """
+
+    def read(session: Session) -> list[str]:
+        found = []
+        for pool in session.scalars(select(Pool).order_by(Pool.id)):
+            found += [f"pool {pool.name}: {text}" for text in _pool(ctx, session, pool)]
+        found += _reservations(session)
+        return found
+
+    return holds.reading(ctx, "verify", read)
+
+
+def _pool(ctx: Context, session: Session, pool: Pool) -> Iterator[str]:
+    yield from _ledger(session, pool)
+    last = session.scalar(select(func.max(Ledger.generation)).where(Ledger.pool_id == pool.id)) or 0
+    if last > pool.generation:
+        yield f"the ledger has generation {last}, the pool is at {pool.generation}"
+    now = floor_minute(ctx.clock.now())
+    window = Span(now, floor_minute(ctx.horizon(now)))
+    kept = state_of(ctx, session, pool.id, window)
+    fresh = ctx.timelines.over(session, pool.id, window)
+    shown = [state.timeline.segments(*window.minutes) for state in (kept, fresh)]
+    if shown[0] != shown[1]:
+        yield "the cached timeline differs from the ledger"
+    lost = {reservation.id for reservation in losers(ctx, session, pool)}
+    flagged = set(
+        session.scalars(
+            select(Reservation.id).where(
+                Reservation.pool_id == pool.id, Reservation.at_risk, Reservation.state.in_(COUNTED)
+            )
+        )
+    )
+    if unflagged := lost - flagged:
+        first, _ = fresh.timeline.slot_range(*window.minutes)
+        short = np.flatnonzero((fresh.timeline.available[:, first:] < 0).any(axis=0))
+        at = instant_of(int(fresh.timeline.marks[first + int(short[0])]))
+        yield f"oversold from {at.isoformat()}: {', '.join(sorted(unflagged))} do not fit and are not flagged"
+
+
+def _ledger(session: Session, pool: Pool) -> Iterator[str]:
+    wanted, written = _from_rows(session, pool), _from_ledger(session, pool)
+    for key in sorted(set(wanted) | set(written)):
+        if wanted[key] != written[key]:
+            side, kind, minute = key
+            at = instant_of(minute).isoformat() if minute < ALWAYS.minutes[1] else "the end of time"
+            yield f"{side} {kind} steps by {written[key]} at {at} in the ledger, by {wanted[key]} in the rows"
+
+
+def _from_rows(session: Session, pool: Pool) -> Steps:
+    steps: Steps = Counter()
+    _claim(steps, Side.RESERVED, ALWAYS, pool.resources)
+    for row in session.scalars(select(Inventory).where(Inventory.pool_id == pool.id)):
+        _claim(steps, Side.PHYSICAL, row.span, row.resources)
+    for withdrawn in session.scalars(select(Blackout).where(Blackout.pool_id == pool.id)):
+        _claim(steps, Side.PHYSICAL, withdrawn.span, withdrawn.resources * -1)
+    for reservation in session.scalars(
+        select(Reservation).where(Reservation.pool_id == pool.id, Reservation.state.in_(COUNTED))
+    ):
+        booking = reservation.booking
+        _claim(steps, booking.side, reservation.span, booking.size.demand)
+    return steps
+
+
+def _from_ledger(session: Session, pool: Pool) -> Steps:
+    steps: Steps = Counter()
+    rows = session.execute(
+        select(Ledger.side, Ledger.start, Ledger.end, Ledger.kind, func.sum(Ledger.amount))
+        .where(Ledger.pool_id == pool.id)
+        .group_by(Ledger.side, Ledger.start, Ledger.end, Ledger.kind)
+    )
+    for side, start, end, kind, total in rows:
+        steps[side, kind, start] += int(total)
+        steps[side, kind, end] -= int(total)
+    return steps
+
+
+def _claim(steps: Steps, side: Side, span: Span, amounts: Resources) -> None:
+    for entry in entries(side, span, amounts):
+        steps[entry.side, entry.kind, entry.start] += entry.amount
+        steps[entry.side, entry.kind, entry.end] -= entry.amount
+
+
+def _reservations(session: Session) -> Iterator[str]:
+    for reservation in session.scalars(select(Reservation).order_by(Reservation.id)):
+        name = f"reservation {reservation.id}"
+        booking: Booking = reservation.booking
+        if reservation.pool_id != booking.pool_id:
+            yield f"{name} is in another pool than its booking"
+        if (reservation.state in LIVE) != _has_open_cluster(reservation.cluster):
+            phase = reservation.cluster.phase if reservation.cluster else "not there"
+            yield f"{name} is {reservation.state} but its cluster is {phase}"
+        if reservation.state in _AWAITS and not _is_awaited(session, reservation):
+            yield f"{name} is {reservation.state} but no {_AWAITS[reservation.state]} is due for it"
+
+
+_AWAITS = {
+    State.HELD: Action.EXPIRE,
+    State.CONFIRMED: Action.PROVISION,
+    State.ACTIVE: Action.END,
+    State.PREPARING: Action.END,
+}
+
+
+def _has_open_cluster(cluster: Cluster | None) -> bool:
+    return cluster is not None and cluster.phase not in (ClusterPhase.GONE, ClusterPhase.FAILED)
+
+
+def _is_awaited(session: Session, reservation: Reservation) -> bool:
+    action = _AWAITS[reservation.state]
+    query = select(Work.id).where(
+        Work.reservation_id == reservation.id,
+        Work.action == action,
+        Work.revision == reservation.revision,
+        Work.done_at.is_(None),
+    )
+    return session.scalar(query) is not None

@@ -1,0 +1,163 @@
+"""Due work: what the boundaries of reservations ask for, done at least once under one leadership."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, select
+from sqlalchemy.orm import Session
+
+from booking.allocator.lifecycle import LIVE, State
+from booking.models import Action, Cluster, ClusterPhase, Pool, Reservation, Work
+from booking.services import holds, transitions
+from booking.services.context import Context
+from booking.services.leadership import Deposed, still_leading
+from booking.services.timelines import lock_pool
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+_MOST_WAIT = timedelta(minutes=5)
+_ORDER = {Action.EXPIRE: 0, Action.WARN: 1, Action.END: 2, Action.EXTEND: 3, Action.PROVISION: 4}
+"""Ends come before starts, so that one machine serves two bookings that touch."""
+
+
+def do_due(ctx: Context, epoch: int, provisioner: str) -> int:
+    """Do all work that is due; how many acts were done. `provisioner` is the name of the one in force.
+
+    :raises Deposed: if somebody else leads by now.
+    """
+    now = ctx.clock.now()
+    rank = case({action.value: place for action, place in _ORDER.items()}, value=Work.action)
+    due = ctx.db.read(
+        "due work",
+        lambda session: session.scalars(
+            select(Work.id)
+            .where(Work.done_at.is_(None), Work.due_at <= now)
+            .order_by(rank, Work.due_at, Work.id)
+            .limit(BATCH)
+        ).all(),
+    )
+    for work_id in due:
+        _do(ctx, epoch, work_id, provisioner)
+    return len(due)
+
+
+def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
+    try:
+        ctx.db.run("work", lambda session: _act(ctx, session, epoch, work_id, provisioner))
+    except Deposed:
+        raise
+    except Exception as error:
+        log.exception("work %s failed", work_id)
+        fault = f"{type(error).__name__}: {error}"
+        ctx.db.run("postpone", lambda session: _postpone(ctx, session, epoch, work_id, fault))
+
+
+def _act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: str) -> None:
+    still_leading(session, epoch)
+    work = session.get_one(Work, work_id)
+    pool = lock_pool(session, session.get_one(Reservation, work.reservation_id).pool_id)
+    session.refresh(work)
+    if work.done_at is not None:
+        return
+    reservation = session.get_one(Reservation, work.reservation_id, populate_existing=True)
+    if work.revision == reservation.revision:
+        _ACTS[work.action](ctx, session, pool, reservation, provisioner)
+    else:
+        work.detail = "void: the span has changed since"
+    work.done_at = ctx.clock.now()
+
+
+def _postpone(ctx: Context, session: Session, epoch: int, work_id: str, fault: str) -> None:
+    still_leading(session, epoch)
+    work = session.get_one(Work, work_id)
+    work.attempts += 1
+    work.detail = fault[:500]
+    work.due_at = ctx.clock.now() + back_off(work.attempts)
+
+
+def back_off(attempts: int) -> timedelta:
+    """2, 4, 8 ... seconds, at most five minutes."""
+    return min(timedelta(seconds=2 ** min(attempts, 10)), _MOST_WAIT)
+
+
+def _expire(ctx: Context, session: Session, pool: Pool, reservation: Reservation, _: str) -> None:
+    holds.expire_due(ctx, session, pool, ctx.clock.now())
+
+
+def _provision(
+    ctx: Context, session: Session, pool: Pool, reservation: Reservation, provisioner: str
+) -> None:
+    """Write that a cluster is wanted; it is made in the next step, after this has been committed."""
+    if reservation.state is not State.CONFIRMED:
+        return
+    now = ctx.clock.now()
+    if reservation.end <= now:
+        transitions.move_all(ctx, session, pool, [reservation], State.FAILED, reason=_MISSED)
+        return
+    transitions.move_all(ctx, session, pool, [reservation], State.PREPARING)
+    session.add(
+        Cluster(
+            reservation_id=reservation.id,
+            provisioner=provisioner,
+            phase=ClusterPhase.WANTED,
+            detail="The cluster is about to be made.",
+            attempts=0,
+            endpoints=[],
+            changed_at=now,
+            look_at=now,
+        )
+    )
+
+
+_MISSED = "the service was not running during the whole span"
+
+
+def _warn(ctx: Context, session: Session, pool: Pool, reservation: Reservation, _: str) -> None:
+    if reservation.state in LIVE and reservation.cluster is not None:
+        reservation.cluster.warned_at = ctx.clock.now()
+        left = _minutes_left(reservation, ctx.clock.now())
+        ctx.journal(
+            session,
+            None,
+            "reservation.ends_soon",
+            f"booking:{reservation.booking_id}",
+            reservation=reservation.id,
+            minutes=left,
+        )
+
+
+def _minutes_left(reservation: Reservation, now: datetime) -> int:
+    return max(0, round((reservation.end - now) / timedelta(minutes=1)))
+
+
+def _end(ctx: Context, session: Session, pool: Pool, reservation: Reservation, _: str) -> None:
+    if reservation.state is State.CONFIRMED:
+        transitions.move_all(ctx, session, pool, [reservation], State.FAILED, reason=_MISSED)
+    elif reservation.state in LIVE and reservation.state is not State.ENDING:
+        # Making it again takes time; what never became ready by its end has failed.
+        reservation.outcome = State.ENDED if reservation.state is State.ACTIVE else State.FAILED
+        reason = (
+            "the end of the booking"
+            if reservation.state is State.ACTIVE
+            else "it was not ready before its end"
+        )
+        transitions.begin_ending(ctx, session, pool, reservation, reason=reason)
+
+
+def _extend(ctx: Context, session: Session, pool: Pool, reservation: Reservation, _: str) -> None:
+    """The next look compares the cluster's own deadline with the promised end."""
+    if reservation.cluster is not None:
+        reservation.cluster.look_at = ctx.clock.now()
+
+
+_ACTS: dict[Action, Callable[[Context, Session, Pool, Reservation, str], None]] = {
+    Action.EXPIRE: _expire,
+    Action.PROVISION: _provision,
+    Action.EXTEND: _extend,
+    Action.WARN: _warn,
+    Action.END: _end,
+}

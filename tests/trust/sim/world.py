@@ -1,0 +1,210 @@
+"""One seed: a site, its processes and clients, some hours of faults, and two minutes of peace at the end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from zoneinfo import ZoneInfo
+
+from booking.allocator.cells import Granularity, boundaries
+from booking.allocator.span import Span, floor_minute, instant_of
+from booking.config import Settings
+from booking.doors import Db, Doors
+from booking.errors import BookingError
+from booking.services import verify
+from booking.services.context import Context
+from tests.trust.sim.admin import Admin
+from tests.trust.sim.audit import Audit
+from tests.trust.sim.clients import Client, Guest, Town
+from tests.trust.sim.doors import SimClock, SimIds
+from tests.trust.sim.hub import CALM, SECOND, Chances, Hub, Violation
+from tests.trust.sim.outside import SimOutside, Trouble
+from tests.trust.sim.processes import Beating, Installation, Served, Web
+from tests.trust.sim.promises import Promises
+from tests.trust.sim.site import PEOPLE, PLOTS, ground
+
+PEACE = 120 * SECOND
+"""How long after the last fault everything must be as it should."""
+_HOUR = 3600 * SECOND
+_ROUND = 10 * 60 * SECOND
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What a seed brings."""
+
+    hours: int
+    chances: Chances
+    trouble: Trouble
+    settings: Settings
+    speed: tuple[timedelta, timedelta]
+    skews: list[int]
+
+
+@dataclass
+class Result:
+    """What one seed showed."""
+
+    seed: int
+    hours: float
+    trace: str
+    violations: list[Violation]
+    points: Counter[tuple[str, str]]
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def weather(seed: int, hours: int | None = None) -> Weather:
+    """One seed in eight is short with sweeps twice a minute, a tenth is calm."""
+    dice = random.Random(f"weather {seed}")
+    short = seed % 8 == 7
+    hours = hours or (1 if short else dice.choice((6, 12, 24)))
+    kind = dice.random()
+    chances = Chances(0.004, 0.006, 0.01, planned=True)
+    outside = Chances(0.004, 0.01, 0.05, planned=True)
+    trouble = Trouble(0.06, 0.06, 0.06, outside)
+    if kind < 0.1:
+        chances, trouble = CALM, Trouble()
+    elif kind < 0.3:
+        trouble = Trouble(chances=chances)
+    settings = Settings(
+        horizon_months=1,
+        lead_minutes=dice.choice((1, 5)),
+        warning_minutes=10,
+        tick_seconds=dice.choice((2.0, 5.0)),
+        leadership_seconds=dice.choice((10.0, 30.0)),
+        reconcile_seconds=30.0 if short else min(100.0 * hours, 3600.0),
+        provision_seconds=120.0,
+        teardown_seconds=dice.choice((0.0, 10.0, 60.0)),
+        anonymous_hours=dice.choice((1, 2, 12)),
+    )
+    speed = dice.choice((0, 3, 8)), dice.choice((0, 3, 8))
+    skewed = dice.random() < 0.3
+    return Weather(
+        hours=hours,
+        chances=chances,
+        trouble=trouble,
+        settings=settings,
+        speed=(timedelta(seconds=speed[0]), timedelta(seconds=speed[1])),
+        skews=[dice.randrange(-SECOND, SECOND) if skewed else 0 for _ in range(5)],
+    )
+
+
+class World:
+    """Everything that lives in one run."""
+
+    def __init__(self, seed: int, hours: int | None = None) -> None:
+        self.weather = weather(seed, hours)
+        plot = PLOTS[seed % len(PLOTS)]
+        self.ground = ground(plot)
+        self.hub = Hub(seed, plot.day, self.weather.chances)
+        self.promises = Promises()
+        settings = self.weather.settings
+        self.audit = Audit(self.hub, self.ground.connection, settings, self.promises)
+        self.outside = SimOutside(self.hub, self.weather.trouble, self.audit, self.weather.speed)
+        self.audit.outside = self.outside
+        site = Installation(self.hub, self.ground, settings, self.audit, self.outside, self.weather.skews)
+        self.webs = [Web(site, number) for number in range(2 + seed % 2)]
+        self.schedulers = [Beating(site, number) for number in range(2 + seed // 2 % 2)]
+        for scheduler in self.schedulers:
+            scheduler.peers = self.schedulers
+        self.audit.stirred = self._stir
+        self._people(plot.zone)
+
+    def _people(self, zone: str) -> None:
+        hub, dice, end = self.hub, self.hub.dice, self.weather.hours * _HOUR
+        window = Span(
+            floor_minute(hub.start), floor_minute(hub.start + timedelta(hours=self.weather.hours + 8))
+        )
+        edges = [instant_of(edge) for edge in boundaries(ZoneInfo(zone), window, Granularity.HOUR)]
+        moments = [dice.randrange(int(end * 0.9)) // (60 * SECOND) * 60 * SECOND for _ in range(8)]
+        town = Town(hub, self.webs, self.promises, self.ground.pools, edges, moments)
+        actors = self.ground.actors
+        people: list[Client] = [Client(town, actors[name], dice.randint(3, 6)) for name in PEOPLE]
+        people += [Guest(town, actors["ann"], 1) for _ in range(dice.choice((1, 2, 5)))]
+        people.append(Admin(town, actors["root"], dice.randint(1, 4)))
+        hub.spawn("patrol", None, self._patrol)
+        for number, person in enumerate(people):
+            hub.spawn(f"client {number}", None, person.live)
+
+    def _doors(self) -> Doors:
+        clock = SimClock(self.hub, None)
+        return Doors(clock, SimIds("audit"), Db(self.ground.engine, clock))
+
+    def _stir(self) -> None:
+        for scheduler in self.schedulers:
+            scheduler.stir()
+
+    def run(self) -> Result:
+        """Let it all happen."""
+        hub, end = self.hub, self.weather.hours * _HOUR
+        with ErrorsAreFindings(hub):
+            hub.run(end)
+            hub.calm()
+            self.outside.calm()
+            reconcile = self.weather.settings.reconcile_seconds
+            peace = PEACE if reconcile <= 30 else PEACE + int(reconcile * SECOND)
+            if not hub.violations:
+                hub.run(end + peace)
+        if not hub.violations:
+            self.audit.settled()
+            self._verify([*self.hub.dice.sample(self.webs, 2), self.schedulers[0]])
+        for row in self.audit.final():
+            hub.note(row)
+        counts = self.audit.counts + Counter({"steps": hub.steps, "landed late": self.outside.late})
+        return Result(hub.seed, hub.micros / _HOUR, hub.trace, hub.violations, hub.points, counts)
+
+    def _patrol(self) -> None:
+        """Every ten minutes; every two hours with the service's own check."""
+        for number in count(1):
+            self.hub.sleep(_ROUND)
+            self.audit.patrol()
+            if self.hub.dice.random() < 0.03:
+                self.outside.breakage()
+            if number % 12 == 0:
+                self._verify(self.hub.dice.sample(self.webs, 1))
+
+    def _verify(self, processes: Sequence[Served]) -> None:
+        """The service's own check, with the caches of some processes."""
+        for served in processes:
+            context = Context(self._doors(), self.weather.settings, served.ctx.timelines)
+            for fault in verify.differences(context):
+                self.hub.violate(
+                    "the rows, the ledger and the caches agree", f"{served.process.name}: {fault}"
+                )
+
+
+class ErrorsAreFindings(logging.Handler):
+    """Within `with`: what the scheduler only logs is a finding, unless the simulator caused it."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(logging.ERROR)
+        self._hub = hub
+        self._log = logging.getLogger("booking")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, BookingError):
+            self._hub.violate(
+                "no unexpected error", f"{record.getMessage()}: {type(error).__name__}: {error}"
+            )
+
+    def __enter__(self) -> None:
+        self._before = (self._log.level, self._log.propagate)
+        self._log.addHandler(self)
+        self._log.setLevel(logging.ERROR)
+        self._log.propagate = False
+
+    def __exit__(self, *_: object) -> None:
+        self._log.removeHandler(self)
+        self._log.setLevel(self._before[0])
+        self._log.propagate = self._before[1]
+
+
+def simulate(seed: int, hours: int | None = None) -> Result:
+    """Run one seed."""
+    return World(seed, hours).run()

@@ -29,6 +29,7 @@ run: $(BASE) ## install, then serve the site, the scheduler and its clusters on 
 test: $(DEV) ## run the whole test suite (choose with ARGS="tests/allocator -k span")
 	@tools/setup.sh browser
 	@tools/setup.sh java
+	@tools/setup.sh trust
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(ARGS)
 
 .PHONY: cover
@@ -51,6 +52,11 @@ format: $(DEV) ## let ruff repair what it can
 .PHONY: bench
 bench: $(DEV) ## measure the speed of the timeline and of the API
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: trust
+trust: $(DEV) ## try to break every promise, and write trust.md (FULL=1: for hours)
+	@tools/setup.sh trust
+	@$(BIN)/python -m tests.trust --scale $(if $(FULL),full,short) $(ARGS)
 
 .PHONY: wheel
 wheel: $(DEV) ## build dist/booking-*.whl, templates and migrations inside

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the Makefile needs: `venv LOCK`, `browser` or `java`.
+# Brings what the Makefile needs: `venv LOCK`, `browser`, `java` or `trust`.
 #
 # As root on Debian, missing system packages are installed; anybody else is told what to install.
 set -euo pipefail
@@ -80,8 +80,15 @@ browser)
 java)
     command -v java >/dev/null || need_packages "the test of the Spark clusters needs Java 17" default-jre-headless
     ;;
+trust)
+    missing=()
+    command -v strace >/dev/null || missing+=(strace)
+    command -v fiu-run >/dev/null || missing+=(fiu-utils)
+    command -v faketime >/dev/null || missing+=(faketime)
+    if [ ${#missing[@]} -gt 0 ]; then need_packages "the proofs of trust break real processes" "${missing[@]}"; fi
+    ;;
 *)
-    say "usage: tools/setup.sh venv LOCK | browser | java"
+    say "usage: tools/setup.sh venv LOCK | browser | java | trust"
     exit 2
     ;;
 esac

@@ -5,7 +5,9 @@ from __future__ import annotations
 from tests.trust.proof import Finding, Scale
 from tests.trust.sim.report import summary
 
-PROMISE = "Whatever is killed, stalled or lost, at any door: no hour is oversold, nothing is lost, nothing stays."
+PROMISE = (
+    "Whatever is killed, stalled or lost, at any door: no hour is oversold, nothing is lost, nothing stays."
+)
 SEEDS = {Scale.QUICK: 2, Scale.SHORT: 60, Scale.FULL: 25_000}
 
 

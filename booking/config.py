@@ -98,6 +98,9 @@ class Settings:
     reconcile_seconds: float = _setting(
         30.0, _number(1, 3600), "how often clusters are compared with the outside"
     )
+    audit_seconds: float = _setting(
+        60.0, _number(1, 3600), "how often it is checked that no hour is oversold"
+    )
     provision_seconds: float = _setting(
         300.0, _number(5, 86400), "how long a cluster may take to become ready"
     )

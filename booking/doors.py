@@ -6,18 +6,22 @@ and kill or stall the service at every point.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from booking.errors import ConcurrentUpdate, Unavailable
 
@@ -37,6 +41,27 @@ SCHEMA_LOCK_SECONDS = 300
 """The same for a change of the tables, which waits for another migration to finish."""
 IDLE_SECONDS = 60
 """PostgreSQL ends a transaction that does nothing for so long: a stalled process shall not lock a pool."""
+SERVING_IDLE_SECONDS = 10
+"""The same for web and scheduler, whose transactions take moments; a command may think for longer."""
+CONNECT_SECONDS = 3
+"""How long a connection to PostgreSQL may take to be made; the driver's own patience is minutes."""
+REQUEST_SECONDS = 7
+"""How long one HTTP request waits for PostgreSQL all in all: nobody shall wait 10 seconds for an answer."""
+TRANSACTION_SECONDS = 15
+"""How long one transaction of a scheduler waits for PostgreSQL; the server ends a statement then, too."""
+POOL_SECONDS = 0.8
+"""How long a transaction waits while every connection of the process is in use."""
+PAUSE_SECONDS = 1.0
+"""After a silence of the database nobody asks it for so long; else those who queue would wait in turn."""
+_NETWORK = {
+    "connect_timeout": CONNECT_SECONDS,
+    # A machine that has vanished is noticed within these; one that only stays silent, by `within`.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""What a connection to PostgreSQL is made with, unless the URL says otherwise; a Unix socket ignores most."""
 
 
 class Clock(Protocol):
@@ -84,6 +109,24 @@ class SystemIds:
         return secrets.token_urlsafe(32)
 
 
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+"""When the present task stops waiting for PostgreSQL, on the machine's monotonic clock."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What runs here waits for PostgreSQL no longer than that, all in all; then it is `Unavailable`."""
+    token = _until.set(min(_until.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+def _left() -> float:
+    return _until.get() - time.monotonic()
+
+
 class Db:
     """Transactions; the same code on SQLite and PostgreSQL.
 
@@ -92,7 +135,10 @@ class Db:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self.engine = engine
+        self.patience = math.inf
+        """How many seconds one transaction waits for PostgreSQL, with all its attempts."""
         self._clock = clock
+        self._paused_until = -math.inf
 
     def run(self, name: str, fn: Callable[[Session], T]) -> T:
         """Run `fn` in ONE writing transaction and commit; SQLite takes its write lock at the start.
@@ -100,12 +146,18 @@ class Db:
         :raises ConcurrentUpdate: after :data:`ATTEMPTS` lost races.
         :raises Unavailable: if the database cannot be reached or written.
         """
+        with within(self.patience):
+            return self._repeated(name, fn)
+
+    def _repeated(self, name: str, fn: Callable[[Session], T]) -> T:
         for attempt in range(ATTEMPTS):
             if attempt:
+                if _left() < LOCK_SECONDS:
+                    break  # another attempt may wait for the lock longer than there is time
                 self._clock.sleep(0.01 * 2**attempt)
             try:
                 return self._once(name, fn, writes=True)
-            except (DBAPIError, PoolTimeoutError) as error:
+            except (DBAPIError, PoolTimeoutError, StaleDataError) as error:
                 if not _lost_race(error):
                     raise _translated(error) from error
         raise ConcurrentUpdate("Somebody else was quicker several times; please try again.")
@@ -131,11 +183,22 @@ class Db:
         :raises Unavailable: if the database cannot be reached.
         """
         try:
-            return self._once(name, fn, writes=False)
+            with within(self.patience):
+                return self._once(name, fn, writes=False)
         except (DBAPIError, PoolTimeoutError) as error:
             raise _translated(error) from error
 
     def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
+        if time.monotonic() < self._paused_until:
+            raise _unavailable()
+        try:
+            return self._transaction(name, fn, writes=writes)
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg.errors.ConnectionTimeout) or _left() <= 0:
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
+            raise
+
+    def _transaction(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
         options: dict[str, Any] = {"booking_writes": writes}
         if not writes and self.engine.dialect.name == "postgresql":
             # Its default lets every statement see another state.
@@ -151,6 +214,8 @@ class Db:
 
 
 def _lost_race(error: Exception) -> bool:
+    if isinstance(error, StaleDataError):
+        return True
     origin = getattr(error, "orig", None)
     if getattr(origin, "sqlstate", None) in _RETRYABLE:
         return True
@@ -166,8 +231,12 @@ def _translated(error: Exception) -> Exception:
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
     if lost or getattr(origin, "sqlstate", None) == _READ_ONLY or _damaged(origin):
-        return Unavailable("The database cannot be reached or written at the moment.")
+        return _unavailable()
     return error
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The database cannot be reached or written at the moment.")
 
 
 def _damaged(origin: object) -> bool:
@@ -175,24 +244,26 @@ def _damaged(origin: object) -> bool:
     return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
-def open_engine(url: str | URL) -> Engine:
+def open_engine(url: str | URL, *, serving: bool = False) -> Engine:
     """A prepared engine for the database at `url`; nothing is connected yet."""
     # A server that was restarted is noticed when a connection is taken, not in the middle of a transaction.
-    return prepare_engine(create_engine(url, pool_pre_ping=True))
+    return prepare_engine(create_engine(url, pool_pre_ping=True), serving=serving)
 
 
-def prepare_engine(engine: Engine) -> Engine:
+def prepare_engine(engine: Engine, *, serving: bool = False) -> Engine:
     """Set how connections and transactions begin; on SQLite the driver's own guesses are switched off.
 
     SQLite: write-ahead log, every commit synced, foreign keys enforced, and `BEGIN IMMEDIATE` for
     transactions that write, so that two writers queue at the start and none fails at its end.
-    PostgreSQL: nobody waits for a lock without end, and nobody holds one while doing nothing.
+    PostgreSQL: nobody waits for a lock or an answer without end, nobody holds a lock while doing nothing,
+    and a commit is on disk before it is told; where the engine is `serving`, all of that is quicker.
     """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _connect_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _connect_postgresql)
+        event.listen(engine, "do_connect", _open_postgresql)
+        event.listen(engine, "connect", _set_serving if serving else _set_patient)
     return engine
 
 
@@ -255,11 +326,46 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _connect_postgresql(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-    cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
-    cursor.close()
+class _Connection(psycopg.Connection[Any]):
+    """A connection on which nobody waits longer than :func:`within` allows.
+
+    The time-outs of TCP do not see a peer that acknowledges everything and answers nothing.
+    """
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        left = _left()
+        try:
+            return super().wait(gen, interval, timeout if left == math.inf else max(left, 0.0))
+        except psycopg.OperationalError:
+            if _left() <= 0:
+                self.close()  # what was asked may still be answered: nobody must take that for theirs
+            raise
+
+
+def _open_postgresql(_dialect: object, _record: object, words: Any, named: dict[str, Any]) -> _Connection:
+    if _left() <= 0:
+        raise psycopg.OperationalError("there is no time left to connect")
+    return _Connection.connect(*words, **_NETWORK | named)
+
+
+def _set_patient(connection: _Connection, _record: object) -> None:
+    _set(connection, idle=IDLE_SECONDS)
+
+
+def _set_serving(connection: _Connection, _record: object) -> None:
+    _set(connection, f"SET statement_timeout = '{TRANSACTION_SECONDS}s';", idle=SERVING_IDLE_SECONDS)
+
+
+def _set(connection: _Connection, more: str = "", *, idle: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SET lock_timeout = '{LOCK_SECONDS}s';"
+            f"SET idle_in_transaction_session_timeout = '{idle}s';"
+            f"{more}"
+            # A promise is on disk before it is told, whatever this server does by default.
+            "SELECT set_config('synchronous_commit', 'on', false) "
+            "WHERE current_setting('synchronous_commit') = 'off'".encode()
+        )
     connection.commit()
 
 

@@ -17,6 +17,7 @@ BookingError
 ├── PreconditionRequired    request.precondition_required
 ├── TooMany                 request.too_many              a rate limit; carries when to come back
 └── Unavailable             service.unavailable           the database cannot be reached or written
+    └── Closed              pool.closed                   an audit found the pool at fault
 """
 
 from __future__ import annotations
@@ -129,3 +130,9 @@ class TooMany(BookingError):
 
 class Unavailable(BookingError):
     code = "service.unavailable"
+
+
+class Closed(Unavailable):
+    """Nothing new is promised in the pool until an audit finds it right again."""
+
+    code = "pool.closed"

@@ -15,7 +15,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from booking.adapters.base import Provisioner, ProvisionerError
 from booking.errors import BookingError
-from booking.services import clusters, housekeeping, leadership, work
+from booking.services import audit, clusters, housekeeping, leadership, work
 from booking.services.context import Context
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class Scheduler:
         self._holder = holder
         self._epoch: int | None = None
         self._swept_at: datetime | None = None
+        self._audited_at: datetime | None = None
 
     def tick(self) -> bool:
         """Lead if possible, and do everything that is due now; whether this one leads."""
@@ -55,18 +56,27 @@ class Scheduler:
         if epoch != self._epoch:
             log.info("leading with epoch %s", epoch)
             clusters.look_again(self._ctx, self._ctx.clock.now())
-            self._epoch, self._swept_at = epoch, None
+            self._epoch, self._swept_at, self._audited_at = epoch, None, None
         done = work.do_due(self._ctx, epoch, self._provisioner.name)
         looked = clusters.converge(self._ctx, epoch, self._provisioner)
         self._reconcile(epoch)
+        self._audit(epoch)
         return done == work.BATCH or looked == clusters.BATCH
 
+    def _is_due(self, last: datetime | None, seconds: float) -> bool:
+        """Whether something is done again; a clock that went back must not keep it away."""
+        now = self._ctx.clock.now()
+        return last is None or not now - timedelta(seconds=seconds) < last <= now
+
+    def _audit(self, epoch: int) -> None:
+        if self._is_due(self._audited_at, self._ctx.settings.audit_seconds):
+            self._audited_at = self._ctx.clock.now()
+            audit.audit(self._ctx, epoch)
+
     def _reconcile(self, epoch: int) -> None:
-        now, every = self._ctx.clock.now(), timedelta(seconds=self._ctx.settings.reconcile_seconds)
-        # A clock that went back must not keep the next sweep away.
-        if self._swept_at is not None and now - every < self._swept_at <= now:
+        if not self._is_due(self._swept_at, self._ctx.settings.reconcile_seconds):
             return
-        self._swept_at = now
+        self._swept_at = self._ctx.clock.now()
         try:
             orphans = clusters.sweep(self._ctx, epoch, self._provisioner)
         except ProvisionerError as error:

@@ -33,6 +33,7 @@ MEANINGS = {
     "policy.too_far_ahead": "The start lies further ahead than the level may book.",
     "policy.too_long": "A span is longer than the level may book.",
     "policy.too_many_at_once": "More reservations at one moment than the level may have.",
+    "pool.closed": "An audit found a fault in the pool; nothing new is promised until it is right again.",
     "pool.conflict": "The name is taken.",
     "request.conflict": "The state of things does not allow this.",
     "request.idempotency_mismatch": "The Idempotency-Key came with another body before.",

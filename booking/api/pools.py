@@ -31,6 +31,7 @@ def shown(pool: Pool) -> dict[str, Any]:
         "share_ratio": pool.share_ratio_milli / 1000,
         "level0_reserve": pool.resources.amounts(),
         "generation": pool.generation,
+        "closed": pool.closed_reason,
     }
 
 

@@ -43,6 +43,7 @@ def as_dict(pool: Pool) -> dict[str, Any]:
         "timezone": pool.timezone,
         "granularity": pool.granularity.value,
         "generation": pool.generation,
+        "closed": pool.closed_reason,
         "share_ratio": pool.share_ratio_milli / 1000,
         "level0_reserve": pool.resources.amounts(),
     }

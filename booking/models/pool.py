@@ -71,8 +71,14 @@ class Pool(Base, Amounts):
     hold_expires_at: Mapped[datetime | None] = mapped_column(Instant)
     """The earliest expiry of the holds in this pool; a reader past it lets them expire first."""
     created_at: Mapped[datetime] = mapped_column(Instant)
+    closed_reason: Mapped[str | None]
+    """What the audit found wrong; while it says something, nothing new is promised here."""
 
     platform: Mapped[Platform] = relationship(lazy="joined")
+
+    # Every change of the row demands the generation that was read: even without the lock, the database
+    # refuses the second of two promises that were decided on one state.
+    __mapper_args__ = {"version_id_col": generation, "version_id_generator": False}  # noqa: RUF012
 
     @property
     def zone(self) -> ZoneInfo:

@@ -18,7 +18,7 @@ from booking.services import transitions
 from booking.services.availability import state_of
 from booking.services.bookings import locked_booking
 from booking.services.context import Actor, Context
-from booking.services.decision import claims_of, off_grid, refuse_broken, room_of
+from booking.services.decision import claims_of, off_grid, refuse_broken, refuse_closed, room_of
 from booking.services.timelines import append, moved
 
 
@@ -118,6 +118,7 @@ def _check_extension(
     ctx: Context, session: Session, actor: Actor, pool: Pool, reservation: Reservation, after: Span
 ) -> None:
     """Policy sees the whole new span in place of the old one; capacity is asked for the added time."""
+    refuse_closed(pool)
     booking, now = reservation.booking, ctx.clock.now()
     others = claims_of(session, booking.account_id, [after], now, without=reservation.id)
     ask = Ask(booking.package_name, booking.sharing, booking.size.demand, (after,), now, pool.zone, others)

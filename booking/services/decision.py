@@ -17,7 +17,7 @@ from booking.allocator.package import CUSTOM, Package, Sharing
 from booking.allocator.policy import Ask, Claim, Quota, Rule, broken_rules, quota
 from booking.allocator.span import Span, floor_minute
 from booking.allocator.timeline import Amounts, Side
-from booking.errors import BeyondHorizon, Invalid, NoCapacity, PolicyRefused
+from booking.errors import BeyondHorizon, Closed, Invalid, NoCapacity, PolicyRefused
 from booking.models import Booking, Pool, Reservation
 from booking.services import packages
 from booking.services.availability import draws_on_reserve, state_of
@@ -58,11 +58,13 @@ class Decision:
 def decide(ctx: Context, session: Session, actor: Actor, pool: Pool, request: BookingRequest) -> Decision:
     """Decide on a request against the pool as it is in this transaction.
 
+    :raises Closed: if an audit found a fault in the pool.
     :raises Invalid: if the request has a fault of form.
     :raises PolicyRefused: if a rule of the account's level is broken.
     :raises NoCapacity: if a span does not fit.
     """
     now = ctx.clock.now()
+    refuse_closed(pool)
     check_spans(ctx, pool, request.spans, now)
     package = sized(session, request)
     ask = ask_of(session, actor, pool, package, request, now)
@@ -76,6 +78,12 @@ def decide(ctx: Context, session: Session, actor: Actor, pool: Pool, request: Bo
                 f"{package.name} is not free from {_local(pool, span.start)} to {_local(pool, span.end)}."
             )
     return Decision(package, side, quota(actor.limits, ask))
+
+
+def refuse_closed(pool: Pool) -> None:
+    """:raises Closed: if nothing new is promised in the pool."""
+    if pool.closed_reason is not None:
+        raise Closed("Booking in this pool is closed while a fault is looked into; what is booked stays.")
 
 
 def from_now(span: Span, now: datetime) -> tuple[int, int]:

@@ -69,6 +69,11 @@ class PoolOut(Schema):
     share_ratio = fields.Float(required=True)
     level0_reserve = fields.Nested(Count, required=True)
     generation = fields.Integer(required=True)
+    closed = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why nothing new is promised here; else null."},
+    )
 
 
 PoolList = listed(PoolOut)

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from booking import api, pages
+from booking.api import guard, noun
 from booking.config import Settings, read_settings, secret_key
-from booking.doors import Db, Doors, SystemClock, SystemIds, prepare_engine
+from booking.doors import (
+    POOL_SECONDS,
+    REQUEST_SECONDS,
+    Db,
+    Doors,
+    SystemClock,
+    SystemIds,
+    prepare_engine,
+    within,
+)
 from booking.models import Base
 from booking.resources import static_path, templates_path
 from booking.services.context import Context
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 """Holds the engine of an application; sessions are opened by the Db door."""
@@ -32,7 +47,12 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
     app.config.update(
         SECRET_KEY=secret_key(settings, ids),
         SQLALCHEMY_DATABASE_URI=settings.url,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_pre_ping": True},
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_pre_ping": True,
+            # Enough for every thread; who finds all taken nevertheless is told so, and does not queue.
+            "max_overflow": settings.threads,
+            "pool_timeout": POOL_SECONDS,
+        },
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
@@ -42,14 +62,27 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
     app.extensions["booking"] = Context(doors or _system_doors(app, settings), settings)
     api.init_app(app)
     pages.init_app(app)
+    app.wsgi_app = _in_time(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    noun.needs(noun.PUBLIC)(app.view_functions["static"])
+    guard.refuse_undeclared(app)
     return app
+
+
+def _in_time(answer: WSGIApplication) -> WSGIApplication:
+    """The application, whose every request is answered in time though the database is silent."""
+
+    def answer_in_time(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        with within(REQUEST_SECONDS):
+            return answer(environ, start)
+
+    return answer_in_time
 
 
 def _system_doors(app: Flask, settings: Settings) -> Doors:
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     db.init_app(app)
     with app.app_context():
-        engine = prepare_engine(db.engine)
+        engine = prepare_engine(db.engine, serving=True)
     clock = SystemClock()
     return Doors(clock, SystemIds(), Db(engine, clock))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
@@ -12,6 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from booking.api import problems, reading
 from booking.api.noun import AVAILABILITY, PUBLIC, SIGNED_IN, Noun, doc_of
 from booking.identity import API, context, current_actor, require_actor
+from booking.services.context import SCOPES
 
 log = logging.getLogger("booking.access")
 _OURS = (API, "/healthz", "/readyz")
@@ -38,18 +40,46 @@ def _refuse_unknown_routes() -> Response | None:
 
 
 def watch(app: Flask) -> None:
-    """Let the routes of nouns be called only as they declare; comes after the check for forged forms."""
+    """Let routes be called only as they declare; comes after the check for forged forms."""
     app.before_request(_check)
 
 
+class UndeclaredRoutes(Exception):
+    """Some routes do not say who may call them."""
+
+
+def refuse_undeclared(app: Flask) -> None:
+    """The application is complete: every route must have said who may call it.
+
+    :raises UndeclaredRoutes: naming those that have not.
+    """
+    known = {PUBLIC, AVAILABILITY, SIGNED_IN, *SCOPES}
+    silent = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if _access_of(app.view_functions[rule.endpoint]) not in known
+    }
+    if silent:
+        raise UndeclaredRoutes(f"These routes do not say who may call them: {', '.join(sorted(silent))}")
+
+
+def _access_of(view: Callable[..., Any]) -> str | None:
+    return (doc_of(view) or {}).get("access")
+
+
 def _check() -> None:
-    blueprint = current_app.blueprints.get(request.blueprint or "")
-    if not isinstance(blueprint, Noun) or request.method == "OPTIONS":
+    if request.endpoint is None or request.method == "OPTIONS":
         return
-    doc = doc_of(current_app.view_functions[request.endpoint or ""])
-    if doc is None or "access" not in doc:
+    view = current_app.view_functions[request.endpoint]
+    access = _access_of(view)
+    if access is None:
         raise InternalServerError  # a route that does not say who may call it is closed
-    check_access(doc["access"])
+    check_access(access)
+    if isinstance(current_app.blueprints.get(request.blueprint or ""), Noun):
+        _check_form(doc_of(view) or {})
+
+
+def _check_form(doc: Mapping[str, Any]) -> None:
     reading.check_path(request.view_args or {})
     reading.check_query(request.args, doc.get("query", {}))
     reading.check_body(request, wanted=bool(doc.get("body")))

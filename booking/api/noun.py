@@ -27,6 +27,16 @@ SIGNED_IN = "signed in"
 ALWAYS = (422, 500, 503)
 
 
+def needs(access: str, **said: Any) -> Callable[[View], View]:
+    """Who may call a route, of the API or a page: a scope, or one of the words above."""
+
+    def decorate(view: View) -> View:
+        view.__dict__.setdefault("_apidoc", {}).update(said, access=access)
+        return view
+
+    return decorate
+
+
 class StrictParser(FlaskParser):
     """Refuses unknown fields wherever they come, and tells faults by the path of the field."""
 
@@ -56,14 +66,8 @@ class Noun(Blueprint):
         problems.install(self)
 
     def needs(self, access: str, *may_answer: int) -> Callable[[View], View]:
-        """Who may call the route (a scope, or one of the words above), and with which problems it answers."""
-
-        def decorate(view: View) -> View:
-            doc = view.__dict__.setdefault("_apidoc", {})
-            doc["access"], doc["problems"], doc["called"] = access, may_answer, view.__name__
-            return view
-
-        return decorate
+        """Who may call the route, and with which problems it answers."""
+        return lambda view: needs(access, problems=may_answer, called=view.__name__)(view)
 
     def query(self, schema: type[marshmallow.Schema]) -> Callable[[View], View]:
         """What may stand in the query; a list may be repeated."""

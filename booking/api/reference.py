@@ -10,7 +10,7 @@ from marshmallow import Schema
 
 from booking.api import problems
 from booking.api.codes import MEANINGS
-from booking.api.noun import PUBLIC, Noun, written
+from booking.api.noun import PUBLIC, Noun, needs, written
 
 blp = Noun("specification", "This description.")
 pages = Blueprint("reference", __name__)
@@ -59,6 +59,7 @@ def specification() -> dict[str, Any]:
 
 
 @pages.get("/docs/api")
+@needs(PUBLIC)
 def read_reference() -> str:
     """The specification as a page."""
     document = specification()

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from booking.allocator.limits import LIMIT_NAMES
+from booking.api.noun import SIGNED_IN, needs
 from booking.api.schemas.accounts import GroupIn, TokenIn
 from booking.errors import BookingError, Conflict, Forbidden, Invalid, NotFound
 from booking.models import AccountKind, Role
@@ -62,12 +63,14 @@ _ADMINS = ("accounts:read", "admin")
 
 
 @pages.get("/account")
+@needs("bookings:read")
 def own_account() -> Response:
     """What the level allows, what is used of it, groups and tokens."""
     return overview()
 
 
 @pages.post("/account/tokens")
+@needs("bookings:read")
 def make_token() -> Response:
     """Make a token for a program; it is shown once."""
     actor, ctx = somebody(), context()
@@ -81,6 +84,7 @@ def make_token() -> Response:
 
 
 @pages.post("/account/tokens/<token>/revoke")
+@needs(SIGNED_IN)
 def revoke_token(token: str) -> Response:
     """End a token at once."""
     tokens.revoke(context(), somebody(), token)
@@ -88,6 +92,7 @@ def revoke_token(token: str) -> Response:
 
 
 @pages.post("/account/groups")
+@needs("bookings:write")
 def make_group() -> Response:
     """Make a group; who makes it is its first administrator."""
     actor = somebody()
@@ -102,6 +107,7 @@ def make_group() -> Response:
 
 
 @pages.post("/account/groups/<group>/members")
+@needs("bookings:write")
 def change_members(group: str) -> Response:
     """Take somebody in, change what they are, or let them go."""
     actor, ctx, form = somebody(), context(), request.form

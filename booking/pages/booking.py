@@ -15,6 +15,7 @@ from booking.allocator.lifecycle import FINAL
 from booking.allocator.resources import Resources
 from booking.allocator.timeline import Segment
 from booking.api import showing
+from booking.api.noun import needs
 from booking.errors import BookingError, Conflict, Invalid, NotFound, Refused
 from booking.pages import hours
 from booking.pages.calendar.query import read_date
@@ -113,12 +114,14 @@ def _moved(zone: ZoneInfo, end: datetime, step: timedelta) -> datetime:
 
 
 @pages.get("/bookings/<booking_id>")
+@needs("bookings:read")
 def one_booking(booking_id: str) -> Response:
     """How it stands, and what may be done with it."""
     return detail(somebody(), booking_id)
 
 
 @pages.get("/bookings/<booking_id>/status")
+@needs("bookings:read")
 def booking_status(booking_id: str) -> Response:
     """The part that changes by itself; it asks again only while something moves."""
     actor = somebody()
@@ -130,6 +133,7 @@ def booking_status(booking_id: str) -> Response:
 
 
 @pages.get("/bookings/<booking_id>/open/<name>")
+@needs("bookings:read")
 def open_door(booking_id: str, name: str) -> Response:
     """Lead to the notebook or the dashboard of the running cluster, with its token in the address.
 
@@ -159,6 +163,7 @@ def _with_token(url: str, token: str | None) -> str:
 
 
 @pages.post("/bookings/<booking_id>/end")
+@needs("bookings:write")
 def change_end(booking_id: str) -> Response:
     """Extend or shorten one reservation."""
     actor = somebody()
@@ -199,6 +204,7 @@ def _wanted_end(live: Live) -> datetime:
 
 
 @pages.post("/bookings/<booking_id>/confirm")
+@needs("bookings:write")
 def confirm(booking_id: str) -> Response:
     """Turn a hold into a booking."""
     bookings.confirm(context(), somebody(), booking_id)
@@ -206,6 +212,7 @@ def confirm(booking_id: str) -> Response:
 
 
 @pages.get("/bookings/<booking_id>/cancel")
+@needs("bookings:read")
 def ask_cancel(booking_id: str) -> Response:
     """Ask before it, and say what goes.
 
@@ -221,6 +228,7 @@ def ask_cancel(booking_id: str) -> Response:
 
 
 @pages.post("/bookings/<booking_id>/cancel")
+@needs("bookings:write")
 def cancel(booking_id: str) -> Response:
     """Cancel what has not begun, and end what is live."""
     bookings.cancel(context(), somebody(), booking_id)
@@ -228,6 +236,7 @@ def cancel(booking_id: str) -> Response:
 
 
 @pages.post("/bookings/<booking_id>/title")
+@needs("bookings:write")
 def change_title(booking_id: str) -> Response:
     """Give it another title."""
     title = " ".join(request.form.get("title", "").split())[:200]
@@ -236,6 +245,7 @@ def change_title(booking_id: str) -> Response:
 
 
 @pages.post("/bookings/<booking_id>/guests")
+@needs("bookings:write")
 def share(booking_id: str) -> Response:
     """Let a named person use the booking, or no longer."""
     actor = somebody()

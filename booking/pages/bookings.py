@@ -12,6 +12,7 @@ from booking.allocator.lifecycle import FINAL, LIVE
 from booking.allocator.package import Sharing
 from booking.allocator.span import Span
 from booking.api import showing
+from booking.api.noun import needs
 from booking.api.paging import cursor_of, moment_and_id
 from booking.errors import ConcurrentUpdate, Invalid, NoCapacity, Refused
 from booking.pages.calendar import review as reviewing
@@ -54,6 +55,7 @@ def idempotency_of(args: MultiDict[str, str]) -> Idempotency | None:
 
 
 @pages.post("/bookings")
+@needs("bookings:write")
 def book() -> Response:
     """Promise the ticked spans, or show why not and what would do, beside the calendar as it is now."""
     actor, ctx = somebody(), context()
@@ -96,6 +98,7 @@ WHOSE = {"mine": "Mine", "shared": "Shared with me", "all": "Everybody's"}
 
 
 @pages.get("/bookings")
+@needs("bookings:read")
 def my_bookings() -> Response:
     """What runs now, what comes next, and what is past, page by page."""
     actor, ctx = somebody(), context()

@@ -10,6 +10,7 @@ from flask import Response, request
 from booking import identity, ratelimits
 from booking.allocator.cells import cell_at
 from booking.allocator.package import CUSTOM, Package, Sharing
+from booking.api.noun import PUBLIC, needs
 from booking.errors import NotFound, Unauthenticated
 from booking.models import AccountKind, Pool
 from booking.pages.calendar.query import Query
@@ -32,6 +33,7 @@ class Offer:
 
 
 @pages.get("/")
+@needs(PUBLIC)
 def landing() -> Response:
     """What this is, what can be booked, and when."""
     actor, ctx = current_actor(), context()
@@ -61,6 +63,7 @@ def _offer(pool: Pool, package: Package, sharing: Sharing) -> Offer:
 
 
 @pages.get("/login")
+@needs(PUBLIC)
 def login() -> Response:
     """The form; somebody who is signed in has no need of it."""
     following = within_site(request.args.get("next"), "/calendar")
@@ -70,6 +73,7 @@ def login() -> Response:
 
 
 @pages.post("/login")
+@needs(PUBLIC)
 def sign_in() -> Response:
     """Begin a session."""
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
@@ -86,6 +90,7 @@ def sign_in() -> Response:
 
 
 @pages.get("/logout")
+@needs(PUBLIC)
 def leave() -> Response:
     """Ask before it: of an anonymous account everything goes."""
     actor = current_actor()
@@ -95,6 +100,7 @@ def leave() -> Response:
 
 
 @pages.post("/logout")
+@needs(PUBLIC)
 def sign_out() -> Response:
     """End the session; an anonymous account ends with it."""
     actor = current_actor()
@@ -109,6 +115,7 @@ def _goodbye(actor: Actor | None) -> str:
 
 
 @pages.post("/try")
+@needs(PUBLIC)
 def give_it_a_try() -> Response:
     """Make an anonymous account and begin its session."""
     actor = current_actor()

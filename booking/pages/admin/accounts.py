@@ -8,6 +8,7 @@ from flask import Response, request
 
 from booking.allocator.durations import say_duration
 from booking.allocator.limits import LIMIT_NAMES, Limits
+from booking.api.noun import needs
 from booking.api.paging import cursor_of, parts_of
 from booking.api.schemas.accounts import MOST_LEVEL, AccountIn
 from booking.errors import Conflict, Invalid
@@ -76,18 +77,21 @@ def said(limits: Limits, name: str) -> str:
 
 
 @pages.get("/admin/accounts")
+@needs("admin")
 def admin_accounts() -> Response:
     """Everybody, by name."""
     return overview()
 
 
 @pages.get("/admin/levels")
+@needs("admin")
 def admin_levels() -> Response:
     """Levels stand on the page of accounts."""
     return go("/admin/accounts#levels")
 
 
 @pages.post("/admin/accounts")
+@needs("admin")
 def make_account() -> Response:
     """Make an account with a password that is shown once."""
     actor, ctx, form = administrator(), context(), request.form
@@ -120,6 +124,7 @@ def make_account() -> Response:
 
 
 @pages.post("/admin/accounts/<account>")
+@needs("admin")
 def change_account(account: str) -> Response:
     """Change level or rights, disable, or make a new password."""
     actor, ctx, form = administrator(), context(), request.form
@@ -146,6 +151,7 @@ def change_account(account: str) -> Response:
 
 
 @pages.post("/admin/levels")
+@needs("admin")
 def make_level() -> Response:
     """Give a level limits of its own; it begins with none."""
     level = number(request.form, "level")
@@ -156,6 +162,7 @@ def make_level() -> Response:
 
 
 @pages.post("/admin/levels/<int(max=1000):level>")
+@needs("admin")
 def change_level(level: int) -> Response:
     """Set every limit of a level; an empty field is no limit."""
     try:

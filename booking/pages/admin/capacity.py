@@ -11,6 +11,7 @@ from flask import Response, request
 from booking.allocator.cells import Granularity
 from booking.allocator.resources import Resources
 from booking.allocator.span import FOREVER
+from booking.api.noun import needs
 from booking.api.schemas.pools import HoldingIn, PoolChangeIn, PoolIn
 from booking.errors import BookingError, CapacityConflict, Conflict, Invalid
 from booking.models import Blackout, Inventory, Pool
@@ -87,6 +88,7 @@ def _is_there(segments: Sequence[Any], index: int) -> bool:
 
 
 @pages.get("/admin/capacity")
+@needs("admin")
 def admin_capacity() -> Response:
     """What exists, what is withdrawn, and what is reserved of it."""
     return overview()
@@ -116,6 +118,7 @@ def edit_of(form: Form, pool: Pool, *, dry_run: bool) -> Edit:
 
 
 @pages.post("/admin/capacity")
+@needs("admin")
 def change_capacity() -> Response:
     """Show what a change does to bookings; the second time, with that known, make it."""
     actor, ctx = administrator(), context()
@@ -162,6 +165,7 @@ def _asked(pool: Pool, edit: Edit, impact: capacity.Impact, status: int = 200) -
 
 
 @pages.post("/admin/pools")
+@needs("admin")
 def change_pool() -> Response:
     """Make a pool, or change one."""
     actor, ctx, form = administrator(), context(), request.form

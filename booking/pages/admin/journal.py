@@ -6,6 +6,7 @@ import json
 
 from flask import Response, request
 
+from booking.api.noun import needs
 from booking.api.paging import cursor_of, moment_and_id
 from booking.errors import NotFound
 from booking.pages.admin.capacity import pool_named
@@ -19,6 +20,7 @@ _LINKS = {"booking": "/bookings/{}", "pool": "/admin/capacity?pool={}"}
 
 
 @pages.get("/admin/journal")
+@needs("admin")
 def admin_journal() -> Response:
     """Entries, the newest first; those of an account, an action or a subject where asked."""
     actor, ctx = administrator(), context()

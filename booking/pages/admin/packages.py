@@ -9,6 +9,7 @@ from flask import Response, request
 
 from booking.allocator.durations import format_duration
 from booking.allocator.package import Package, Size
+from booking.api.noun import needs
 from booking.api.schemas.packages import PackageIn
 from booking.errors import Invalid
 from booking.pages.admin.forms import Form, given, loaded, number
@@ -25,6 +26,7 @@ def overview(status: int = 200, /, **more: Any) -> Response:
 
 
 @pages.get("/admin/packages")
+@needs("admin")
 def admin_packages() -> Response:
     """The current version of every package."""
     return overview()
@@ -56,6 +58,7 @@ def _package(form: Form) -> Package:
 
 
 @pages.post("/admin/packages")
+@needs("admin")
 def publish_package() -> Response:
     """Make a package, or the next version of the one of that name."""
     actor = administrator()
@@ -69,6 +72,7 @@ def publish_package() -> Response:
 
 
 @pages.post("/admin/packages/<name>/retire")
+@needs("admin")
 def retire_package(name: str) -> Response:
     """Take a package out of the calendar."""
     packages.retire(context(), administrator(), name)

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, current_app, request
 
 from booking.allocator.span import Span
+from booking.api.noun import AVAILABILITY, needs
 from booking.errors import Invalid, NotFound, Unauthenticated
 from booking.pages import hours
 from booking.pages.account import bookable
@@ -22,13 +23,13 @@ from booking.services.context import Actor
 
 
 def visitor() -> Actor | None:
-    """Who looks; nobody in particular may, unless the installation keeps what is free to those it knows.
+    """Who looks; whoever comes with an account is shown their own bookings too.
 
-    :raises Unauthenticated: if it does.
+    :raises Forbidden: if a token may not read those.
     """
     actor = current_actor()
-    if actor is None and not context().settings.public_availability:
-        raise Unauthenticated("Sign in to see what is free.")
+    if actor is not None:
+        actor.require("bookings:read")
     return actor
 
 
@@ -63,6 +64,7 @@ def answer(found: Scene, actor: Actor | None, status: int = 200, **more: Any) ->
 
 
 @pages.get("/calendar")
+@needs(AVAILABILITY)
 def calendar() -> Response:
     """What is free; some of it may be selected."""
     actor = visitor()
@@ -75,6 +77,7 @@ def calendar() -> Response:
 
 
 @pages.get("/calendar/hours")
+@needs(AVAILABILITY)
 def calendar_hours() -> Response:
     """The hours that a date has, as the choices of one select."""
     site = site_of(context(), visitor(), request.args.get("pool") or None)
@@ -105,6 +108,7 @@ def form_of(args: Any, actor: Actor | None) -> Form:
 
 
 @pages.get("/calendar/review")
+@needs("bookings:read")
 def review() -> Response:
     """Every span with whether it fits, what it costs, and what else would do; nothing is booked."""
     actor, ctx = somebody(), context()
@@ -132,6 +136,7 @@ def review() -> Response:
 
 
 @pages.get("/calendar.txt")
+@needs(AVAILABILITY)
 def calendar_txt() -> Response:
     """The same as text: `===` free, `---` not free, `[###]` yours."""
     actor, ctx = visitor(), context()

@@ -59,10 +59,10 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
         PERMANENT_SESSION_LIFETIME=timedelta(days=settings.session_days),
         MAX_CONTENT_LENGTH=2**20,
     )
+    app.wsgi_app = _in_time(app.wsgi_app)  # type: ignore[assignment, method-assign]
     app.extensions["booking"] = Context(doors or _system_doors(app, settings), settings)
     api.init_app(app)
     pages.init_app(app)
-    app.wsgi_app = _in_time(app.wsgi_app)  # type: ignore[assignment, method-assign]
     noun.needs(noun.PUBLIC)(app.view_functions["static"])
     guard.refuse_undeclared(app)
     return app

@@ -11,7 +11,7 @@ from booking import migrate
 from booking.adapters.base import Provisioner
 from booking.allocator.policy import Limits
 from booking.config import Settings, SettingsError, read_settings
-from booking.doors import Db, Doors, SystemClock, SystemIds, open_engine
+from booking.doors import TRANSACTION_SECONDS, Db, Doors, SystemClock, SystemIds, open_engine
 from booking.models import AccountKind
 from booking.provisioning import provisioner_of
 from booking.services import accounts
@@ -38,15 +38,17 @@ def settings() -> Settings:
         raise WrongEnvironment("; ".join(error.faults)) from None
 
 
-def new_context(known: Settings | None = None) -> Context:
+def new_context(known: Settings | None = None, *, serving: bool = False) -> Context:
     """The context of one command, its database as it is: not made, not migrated.
+
+    One that is `serving` waits for its database less patiently than a person does.
 
     :raises WrongEnvironment: if the home folder or the URL of the database cannot be used.
     """
     known = known or settings()
     try:
         known.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = open_engine(known.url)
+        engine = open_engine(known.url, serving=serving)
     except OSError as error:
         raise WrongEnvironment(f"BOOKING_HOME: {known.home} cannot be used: {error.strerror}") from None
     except (ArgumentError, ImportError):
@@ -55,7 +57,10 @@ def new_context(known: Settings | None = None) -> Context:
         ) from None
     click.get_current_context().call_on_close(engine.dispose)
     clock = SystemClock()
-    return Context(Doors(clock, SystemIds(), Db(engine, clock)), known)
+    ctx = Context(Doors(clock, SystemIds(), Db(engine, clock)), known)
+    if serving:
+        ctx.db.patience = TRANSACTION_SECONDS
+    return ctx
 
 
 def migrated_context(known: Settings) -> Context:
@@ -71,12 +76,12 @@ def migrated_context(known: Settings) -> Context:
     return ctx
 
 
-def open_context() -> Context:
+def open_context(*, serving: bool = False) -> Context:
     """The context of one command on a database that is there.
 
     :raises click.ClickException: if there is none yet, or it is at another release.
     """
-    ctx = new_context()
+    ctx = new_context(serving=serving)
     found = migrate.current(ctx.db.engine)
     if found is None:
         raise click.ClickException(

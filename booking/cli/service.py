@@ -67,7 +67,7 @@ def scheduler_command() -> None:
     """Run one scheduler until SIGTERM; of several on one database, one leads and the others wait."""
     from booking import server
 
-    ctx = context.open_context()
+    ctx = context.open_context(serving=True)
     server.run_scheduler(ctx, context.provisioner(ctx.settings))
 
 

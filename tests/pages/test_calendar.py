@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from booking import create_app
 from booking.allocator.cells import Granularity
 from booking.allocator.resources import Resources
 from booking.allocator.span import Span
 from booking.doors import Doors
-from booking.models import Blackout
+from booking.models import Blackout, Pool
 from booking.services import availability, capacity
 from tests.support.pages import POOL, SERVICE, PageSite, at, make_page_site
 from tests.support.reader import Reader
@@ -49,6 +50,14 @@ def test_a_cell_says_how_many_are_left_and_never_by_colour_alone(site: PageSite)
     assert visitor.cells("large")[:2] == ["available, 1 left", "not available"]
     assert 'class="c none"' in visitor.html
     assert ">–</i>" in visitor.html
+
+
+def test_a_closed_pool_says_so_where_people_choose(site: PageSite) -> None:
+    site.ctx.db.run("close", lambda s: s.execute(update(Pool).values(closed_reason="cores oversold by 4")))
+    visitor = site.reader().get(WEEK)
+    assert "is closed while a fault is looked into" in visitor.text
+    assert "oversold" not in visitor.text
+    assert "cores oversold by 4" in site.reader("root").get("/admin/capacity").text
 
 
 def test_part_of_a_day_tells_the_longest_hours_in_a_row(site: PageSite) -> None:

@@ -116,7 +116,7 @@ class Scene:
     def tag(self) -> str:
         """Changes when the grid would look different: with the pool, the hour, or a booking of one's own."""
         own = ",".join(f"{o.booking_id}{o.state}" for o in self.own)
-        text = f"{self.answer.tag}/{self.now:%Y%m%d%H}/{own}"
+        text = f"{self.answer.tag}/{self.site.pool.closed_reason}/{self.now:%Y%m%d%H}/{own}"
         return sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -18,6 +18,7 @@ from booking.allocator.span import Span, floor_minute, minute_of
 from booking.allocator.timeline import Entry, ShareRatio, Side, Timeline
 from booking.errors import NotFound
 from booking.models import Ledger, Pool
+from booking.models.history import History
 
 _BYTES = 256 * 2**20
 """What the cached arrays of a process may take; the least recently used pool goes first."""
@@ -44,6 +45,7 @@ class PoolState:
     granularity: Granularity
     generation: int
     epoch: str
+    """With the generation it names one content of the ledger, on whichever server."""
     hold_expires_at: datetime | None
     reserve: Resources
     """The standing reservation for level 0."""
@@ -98,15 +100,15 @@ def _padded(window: Span) -> Span:
     return Span(floor_minute(window.start - timedelta(days=7)), floor_minute(window.end + _SLACK))
 
 
-def _pool_row(session: Session, pool_id: str) -> Pool:
-    pool = session.get(Pool, pool_id, populate_existing=True)
-    if pool is None:
-        raise NotFound("pool", pool_id)
-    return pool
+_EPOCH = (Pool.epoch + "/" + History()).label("epoch")
 
 
 def _load(session: Session, pool_id: str, window: Span) -> PoolState:
-    pool = _pool_row(session, pool_id)
+    query = select(Pool, _EPOCH).where(Pool.id == pool_id)
+    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
+    if found is None:
+        raise NotFound("pool", pool_id)
+    pool, epoch = found
     empty = Timeline.empty(*window.minutes, ratio=pool.ratio)
     rows = session.execute(
         select(Ledger.side, Ledger.start, Ledger.end, Ledger.kind, func.sum(Ledger.amount))
@@ -128,7 +130,7 @@ def _load(session: Session, pool_id: str, window: Span) -> PoolState:
         pool.zone,
         pool.granularity,
         pool.generation,
-        pool.epoch,
+        epoch,
         pool.hold_expires_at,
         pool.resources,
         timeline,
@@ -137,7 +139,7 @@ def _load(session: Session, pool_id: str, window: Span) -> PoolState:
 
 _JOINED = (
     Pool.generation,
-    Pool.epoch,
+    _EPOCH,
     Pool.hold_expires_at,
     Pool.share_ratio_milli,
     Pool.cores,

@@ -6,6 +6,7 @@ and kill or stall the service at every point.
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 import time
@@ -25,6 +26,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from booking.errors import ConcurrentUpdate, Unavailable
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -160,6 +162,9 @@ class Db:
             except (DBAPIError, PoolTimeoutError, StaleDataError) as error:
                 if not _lost_race(error):
                     raise _translated(error) from error
+                if isinstance(error, StaleDataError):
+                    # Nothing was harmed, but the lock should have made it wait before it decided.
+                    log.error("transaction %r was decided on an older state, and is made again", name)
         raise ConcurrentUpdate("Somebody else was quicker several times; please try again.")
 
     def rehearse(self, name: str, fn: Callable[[Session], T]) -> T:

@@ -151,7 +151,9 @@ def test_the_scheduler_audits_every_minute(
     assert "oversold by 4" in caplog.text
 
 
-def test_the_database_refuses_a_second_promise_on_one_generation(full: Site) -> None:
+def test_the_database_refuses_a_second_promise_on_one_generation(
+    full: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     """Two sessions without the lock: the second cannot write what it decided on an older state."""
     seen: list[int] = []
 
@@ -162,6 +164,8 @@ def test_the_database_refuses_a_second_promise_on_one_generation(full: Site) -> 
             session.connection().exec_driver_sql("UPDATE pool SET generation = generation + 1")
         pool.generation += 1
 
-    full.ctx.db.run("decided too late", meanwhile)
+    with caplog.at_level(logging.ERROR):
+        full.ctx.db.run("decided too late", meanwhile)
+    assert "'decided too late' was decided on an older state" in caplog.text
     assert seen[1] == seen[0]  # the first try was undone whole, and then made again
     assert len(seen) == 2

@@ -11,13 +11,20 @@ from booking.adapters.base import Provisioner
 from booking.config import Settings
 
 
-def provisioner_of(settings: Settings, clock: Clock) -> Provisioner:
+def provisioner_of(settings: Settings, clock: Clock, installation: str = "") -> Provisioner:
     """What makes clusters here; users see neither the home folder nor the files of the database.
+
+    With the name of the `installation`, what another one made is left alone.
 
     :raises ValueError: naming the known ones, if the settings name none.
     """
     return make_provisioner(
-        settings.provisioner, settings.home, clock, engine=settings.engine, hide=_secret_files(settings)
+        settings.provisioner,
+        settings.home,
+        clock,
+        installation=installation,
+        engine=settings.engine,
+        hide=_secret_files(settings),
     )
 
 

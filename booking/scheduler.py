@@ -15,7 +15,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 
 from booking.adapters.base import Provisioner, ProvisionerError
 from booking.errors import BookingError
-from booking.services import audit, clusters, housekeeping, leadership, work
+from booking.services import audit, clusters, housekeeping, leadership, pausing, work
 from booking.services.context import Context
 
 log = logging.getLogger(__name__)
@@ -57,11 +57,28 @@ class Scheduler:
             log.info("leading with epoch %s", epoch)
             clusters.look_again(self._ctx, self._ctx.clock.now())
             self._epoch, self._swept_at, self._audited_at = epoch, None, None
+        why = pausing.reason(self._ctx)
+        more = self._work(epoch) if why is None else self._rest(why)
+        self._audit(epoch)
+        return more
+
+    def _work(self, epoch: int) -> bool:
         done = work.do_due(self._ctx, epoch, self._provisioner.name)
         looked = clusters.converge(self._ctx, epoch, self._provisioner)
         self._reconcile(epoch)
-        self._audit(epoch)
         return done == work.BATCH or looked == clusters.BATCH
+
+    def _rest(self, why: str) -> bool:
+        """Make and end nothing; now and then tell why, and how the outside differs from the rows."""
+        if self._is_due(self._swept_at, self._ctx.settings.reconcile_seconds):
+            self._swept_at = self._ctx.clock.now()
+            try:
+                differs = pausing.difference(self._ctx, self._provisioner)
+            except ProvisionerError as error:
+                log.warning("paused: %s; the outside could not be listed: %s", why, error)
+            else:
+                log.warning("paused: %s; clusters: %s; `booking resume` goes on", why, differs)
+        return False
 
     def _is_due(self, last: datetime | None, seconds: float) -> bool:
         """Whether something is done again; a clock that went back must not keep it away."""
@@ -76,7 +93,12 @@ class Scheduler:
     def _reconcile(self, epoch: int) -> None:
         if not self._is_due(self._swept_at, self._ctx.settings.reconcile_seconds):
             return
-        self._swept_at = self._ctx.clock.now()
+        now = self._swept_at = self._ctx.clock.now()
+        oldest = work.oldest_due(self._ctx)
+        if oldest is not None and oldest < now - work.LATE:
+            log.warning(
+                "work is late: the oldest has been due since %s", oldest.isoformat(timespec="seconds")
+            )
         try:
             orphans = clusters.sweep(self._ctx, epoch, self._provisioner)
         except ProvisionerError as error:

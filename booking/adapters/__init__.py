@@ -20,9 +20,15 @@ class Clock(Protocol):
 
 
 def make_provisioner(
-    name: str, home: Path, clock: Clock, *, engine: str = "dask", hide: Iterable[Path] = ()
+    name: str,
+    home: Path,
+    clock: Clock,
+    *,
+    installation: str = "",
+    engine: str = "dask",
+    hide: Iterable[Path] = (),
 ) -> Provisioner:
-    """The provisioner of that name; it keeps what it needs under `home`.
+    """The provisioner of that name; it keeps what it needs under `home`, and marks what it makes as `installation`'s.
 
     `engine` and `hide` (files that users must not see) matter to `local` only.
 
@@ -31,9 +37,9 @@ def make_provisioner(
     if name == "local":
         from booking.adapters.local.provisioner import LocalProvisioner
 
-        return LocalProvisioner(home, clock, engine=engine, hide=hide)
+        return LocalProvisioner(home, clock, engine=engine, hide=hide, installation=installation)
     if name == "null":
         from booking.adapters.null import NullProvisioner
 
-        return NullProvisioner(clock, home / "null")
+        return NullProvisioner(clock, home / "null", installation=installation)
     raise ValueError(f"There is no provisioner {name!r}; known are {', '.join(KNOWN)}.")

@@ -153,3 +153,8 @@ def checked_id(reservation_id: str) -> str:
 def outside_name(reservation_id: str) -> str:
     """The name of a reservation's cluster in every outside system."""
     return f"bk-{reservation_id}"
+
+
+def is_ours(tag: object, installation: str) -> bool:
+    """Whether what carries this tag belongs to the installation; what carries none is taken for ours."""
+    return not tag or not installation or tag == installation

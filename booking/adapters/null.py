@@ -25,6 +25,7 @@ from booking.adapters.base import (
     Observed,
     ProvisionerError,
     checked_id,
+    is_ours,
     outside_name,
 )
 
@@ -137,7 +138,8 @@ class NullProvisioner:
     """Clusters that exist as records only.
 
     `ready_after` passes between provisioning and `READY`, `gone_after` between teardown and `ABSENT`;
-    a cluster past its deadline is `ABSENT` at once. Two objects with the same `folder` share the outside.
+    a cluster past its deadline is `ABSENT` at once. Two objects with the same `folder` share the outside;
+    those of another `installation` are in no inventory of this one.
     """
 
     name = "null"
@@ -150,8 +152,10 @@ class NullProvisioner:
         ready_after: timedelta = _NONE,
         gone_after: timedelta = _NONE,
         faults: Faults | None = None,
+        installation: str = "",
     ) -> None:
         self._clock = clock
+        self._installation = installation
         self._outside = _Memory() if folder is None else _Folder(folder)
         self._ready_after = ready_after
         self._gone_after = gone_after
@@ -180,6 +184,7 @@ class NullProvisioner:
                 "ends_at": spec.ends_at.isoformat(),
                 "ready_at": (now + self._ready_after).isoformat(),
                 "half_made": False,
+                "installation": self._installation,
             }
             self._outside.write(spec.reservation_id, fresh)
             self._outside.append(Event("created", spec.reservation_id, now))
@@ -218,7 +223,8 @@ class NullProvisioner:
 
     def inventory(self) -> frozenset[str]:
         with self._effect("inventory", ""):
-            return frozenset(name for name in self._outside.names() if self._settle(name) is not None)
+            there = ((name, self._settle(name)) for name in self._outside.names())
+            return frozenset(name for name, record in there if record is not None and self._is_ours(record))
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -243,6 +249,9 @@ class NullProvisioner:
         with self._outside.alone():
             yield
         self._faults(call, reservation_id, "after")
+
+    def _is_ours(self, record: dict[str, Any]) -> bool:
+        return is_ours(record.get("installation"), self._installation)
 
     def _settle(self, reservation_id: str) -> dict[str, Any] | None:
         """The record as it is now: what is past its deadline or its end is destroyed by itself."""

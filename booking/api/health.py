@@ -14,7 +14,7 @@ from booking.api import problems
 from booking.api.noun import PUBLIC, Noun
 from booking.errors import Unavailable
 from booking.identity import context
-from booking.services import audit, leadership
+from booking.services import audit, leadership, pausing
 
 log = logging.getLogger(__name__)
 blp = Noun("health", "For those who watch the service.", url_prefix=None)
@@ -36,7 +36,7 @@ def get_alive() -> dict[str, str]:
 @blp.needs(PUBLIC)
 @blp.response(200, HealthOut)
 def get_ready() -> Any:
-    """Ready: the database is reachable, migrated, and a scheduler does what is due, no pool at fault."""
+    """Ready: the database is reachable, migrated, and a scheduler does what is due, not paused, no pool at fault."""
     if missing := _missing():
         answer = problems.problem(503, "service.not_ready", f"Not ready: {missing}.", missing=[missing])
         answer.headers["Retry-After"] = str(problems.RETRY_SECONDS)
@@ -53,6 +53,8 @@ def _missing() -> str:
             return "the database is not migrated to this release"
         if not leadership.is_led(ctx):
             return "no scheduler has led for a while"
+        if why := pausing.reason(ctx):
+            return f"the scheduler is paused: {why}"
         for pool, reason in audit.closed(ctx).items():
             return f"the pool {pool} is closed: {reason}"
     except (Unavailable, SQLAlchemyError) as error:

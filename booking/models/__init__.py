@@ -15,6 +15,7 @@ from booking.models.booking import (
 )
 from booking.models.journal import Installation, Journal, RateHit
 from booking.models.package import Package
+from booking.models.pause import Pause, Stray, Verdict
 from booking.models.pool import Blackout, Inventory, Ledger, Platform, Pool
 
 __all__ = [
@@ -37,11 +38,14 @@ __all__ = [
     "Level",
     "Membership",
     "Package",
+    "Pause",
     "Platform",
     "Pool",
     "RateHit",
     "Reservation",
     "Role",
+    "Stray",
     "Token",
+    "Verdict",
     "Work",
 ]

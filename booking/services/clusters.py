@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from booking.adapters.base import ClusterSpec, ClusterState, Observed, Provisioner, ProvisionerError
 from booking.allocator.lifecycle import LIVE, State
-from booking.models import Booking, Cluster, ClusterPhase, Pool, Reservation
-from booking.services import transitions
+from booking.models import Booking, Cluster, ClusterPhase, Pool, Reservation, Verdict
+from booking.services import pausing, transitions
 from booking.services.context import Context
 from booking.services.leadership import still_leading
 from booking.services.timelines import lock_pool
@@ -250,23 +250,30 @@ def _fail(ctx: Context, session: Session, pool: Pool, cluster: Cluster, why: str
 def sweep(ctx: Context, epoch: int, provisioner: Provisioner) -> frozenset[str]:
     """Tear down everything outside that belongs to no live reservation; what was torn down.
 
-    The outside is listed before the rows are read: whatever is made after that has its row already.
+    The outside is listed before the rows are read: whatever is made after that has its row already. So many
+    that no row knows pause the scheduler instead: the database may not be the one that made them.
 
     :raises Deposed: if somebody else leads by now.
     """
     found = provisioner.inventory()
     if not found:
         return frozenset()
-
-    def live(session: Session) -> frozenset[str]:
-        still_leading(session, epoch)
-        query = select(Reservation.id).where(Reservation.id.in_(found), Reservation.state.in_(LIVE))
-        return frozenset(session.scalars(query))
-
-    orphans = found - ctx.db.run("live reservations", live)
+    orphans = ctx.db.run("live reservations", lambda session: _orphans(ctx, session, epoch, found))
     for reservation_id in sorted(orphans):
         provisioner.teardown(reservation_id, grace=GRACE)
     return orphans
+
+
+def _orphans(ctx: Context, session: Session, epoch: int, found: frozenset[str]) -> frozenset[str]:
+    still_leading(session, epoch)
+    known, judged = pausing.states(session, found), pausing.verdicts(session, found)
+    strays = found - known.keys() - judged.keys()
+    if pausing.is_suspicious(session, found, strays):
+        many = f"{len(strays)} of {len(found)} clusters outside are known to no row of this database"
+        pausing.hold(ctx, session, many)
+        return frozenset()
+    live = {name for name, state in known.items() if state in LIVE}
+    return found - live - {name for name, verdict in judged.items() if verdict is Verdict.KEEP}
 
 
 def look_again(ctx: Context, now: datetime) -> None:

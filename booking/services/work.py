@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from booking.allocator.lifecycle import LIVE, State
@@ -19,6 +19,8 @@ from booking.services.timelines import lock_pool
 log = logging.getLogger(__name__)
 
 BATCH = 50
+LATE = timedelta(minutes=1)
+"""Work that has waited so long tells of a scheduler that does not keep up."""
 _MOST_WAIT = timedelta(minutes=5)
 _ORDER = {Action.EXPIRE: 0, Action.WARN: 1, Action.END: 2, Action.EXTEND: 3, Action.PROVISION: 4}
 """Ends come before starts, so that one machine serves two bookings that touch."""
@@ -43,6 +45,13 @@ def do_due(ctx: Context, epoch: int, provisioner: str) -> int:
     for work_id in due:
         _do(ctx, epoch, work_id, provisioner)
     return len(due)
+
+
+def oldest_due(ctx: Context) -> datetime | None:
+    """Since when the oldest work that is not done has been due; None where nothing waits."""
+    now = ctx.clock.now()
+    query = select(func.min(Work.due_at)).where(Work.done_at.is_(None), Work.due_at <= now)
+    return ctx.db.read("oldest due work", lambda session: session.scalar(query))
 
 
 def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:

@@ -19,8 +19,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "inventory": {"start": 10, "end": 20},
     "ledger": {"side": "physical", "kind": "cores", "start": 10, "end": 20},
     "membership": {"role": "reader"},
+    "pause": {"id": 1},
     "pool": {"granularity": "hour", "share_ratio_milli": 1000},
     "reservation": {"start": 10, "end": 20, "state": "confirmed", "expires_at": None, "outcome": None},
+    "stray": {"verdict": "keep"},
     "work": {"action": "provision"},
 }
 

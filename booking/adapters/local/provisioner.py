@@ -19,6 +19,7 @@ from booking.adapters.base import (
     Observed,
     ProvisionerError,
     checked_id,
+    is_ours,
     outside_name,
 )
 from booking.adapters.local import making
@@ -46,7 +47,7 @@ class LocalProvisioner:
 
     `grace` is how long a cluster may end politely at its deadline. `hide` are further files and folders
     that users must not see, where namespaces work; `containment` forces one instead of the strongest.
-    Several processes may use the same `home`.
+    Several processes may use the same `home`; what carries the name of another `installation` is left alone.
     """
 
     name = "local"
@@ -60,6 +61,7 @@ class LocalProvisioner:
         grace: timedelta = _GRACE,
         hide: Iterable[Path] = (),
         containment: Containment | None = None,
+        installation: str = "",
     ) -> None:
         self._home = home.resolve()
         self._workspaces = self._home / "workspaces"
@@ -68,6 +70,7 @@ class LocalProvisioner:
         self._grace = grace
         self._hide = tuple(path.resolve() for path in hide)
         self._forced = containment
+        self._installation = installation
 
     @cached_property
     def containment(self) -> Containment:
@@ -156,7 +159,11 @@ class LocalProvisioner:
             return frozenset()
         prefix = outside_name("")
         names = (path.name.removeprefix(prefix) for path in self._workspaces.glob(f"{prefix}*"))
-        return frozenset(name for name in names if _is_id(name))
+        return frozenset(name for name in names if _is_id(name) and self._is_ours(name))
+
+    def _is_ours(self, reservation_id: str) -> bool:
+        launch = self._workspace(reservation_id).read_json("launch.json") or {}
+        return is_ours(launch.get("installation"), self._installation)
 
     def _workspace(self, reservation_id: str) -> Workspace:
         return Workspace(self._workspaces / outside_name(checked_id(reservation_id)))
@@ -167,6 +174,7 @@ class LocalProvisioner:
         return {
             "containment": self.containment.value,
             "engine": self._engine.name,
+            "installation": self._installation,
             "grace": self._grace.total_seconds(),
             "hide": [str(path) for path in hide],
             "shared_memory_mib": spec.notebook_memory_mib // 2,

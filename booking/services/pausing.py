@@ -1,0 +1,130 @@
+"""The pause: the scheduler leads, but makes and ends nothing outside until somebody lets it go on.
+
+A restored database begins paused, and the sweep pauses itself before it would end too much: both times the
+database may be older than what runs outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from booking.adapters.base import Provisioner
+from booking.allocator.lifecycle import State
+from booking.errors import Conflict
+from booking.models import Cluster, ClusterPhase, Pause, Reservation, Stray, Verdict
+from booking.services.context import Context
+
+_STANDING = (ClusterPhase.STARTING, ClusterPhase.READY)
+"""The phases in which something should be seen outside."""
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is outside and not in the rows, and the reverse; reservation ids, sorted."""
+
+    strays: tuple[str, ...]
+    """Clusters that no row knows and nobody has judged yet."""
+    missing: tuple[str, ...]
+    """Clusters that stand in the rows and not outside."""
+
+    def __str__(self) -> str:
+        return f"{_listed(self.strays, 'known to no row')}; {_listed(self.missing, 'missing outside')}"
+
+
+def reason(ctx: Context) -> str | None:
+    """Why the scheduler is paused; None while it works."""
+    return ctx.db.read("is paused", lambda session: session.scalar(select(Pause.reason)))
+
+
+def hold(ctx: Context, session: Session, why: str) -> None:
+    """Pause in the transaction of the cause; the first reason stays."""
+    if session.get(Pause, 1) is None:
+        session.add(Pause(id=1, reason=why, paused_at=ctx.clock.now()))
+        ctx.journal(session, None, "scheduler.paused", "scheduler:all", reason=why)
+
+
+def pause(ctx: Context, why: str) -> None:
+    """Let the scheduler make and end nothing from now on."""
+    ctx.db.run("pause", lambda session: hold(ctx, session, why))
+
+
+def resume(ctx: Context, verdict: Verdict | None, strays: Collection[str]) -> None:
+    """Let the scheduler go on, and do with these strays as is said.
+
+    :raises Conflict: if there are strays and nothing is said about them.
+    """
+    if strays and verdict is None:
+        raise Conflict(
+            f"{len(strays)} clusters outside are known to no row: say whether to end or to keep them."
+        )
+
+    def act(session: Session) -> None:
+        if verdict is not None:
+            judge(session, verdict, strays, ctx.clock.now())
+        if session.scalar(select(Pause.id)) is not None:
+            session.execute(delete(Pause))
+            said = verdict.value if strays and verdict else None
+            ctx.journal(session, None, "scheduler.resumed", "scheduler:all", strays=len(strays), verdict=said)
+
+    ctx.db.run("resume", act)
+
+
+def judge(session: Session, verdict: Verdict, strays: Collection[str], now: datetime) -> None:
+    """Write what shall become of strays."""
+    session.execute(delete(Stray).where(Stray.reservation_id.in_(strays)))
+    session.add_all(Stray(reservation_id=name, verdict=verdict, judged_at=now) for name in sorted(strays))
+
+
+def verdicts(session: Session, found: Collection[str]) -> dict[str, Verdict]:
+    """What was said about the clusters found outside; what is no longer outside is forgotten."""
+    gone = [row for row in session.scalars(select(Stray)) if row.reservation_id not in found]
+    for row in gone:
+        session.delete(row)
+    rows = session.execute(select(Stray.reservation_id, Stray.verdict))
+    return {name: verdict for name, verdict in rows if name in found}
+
+
+def states(session: Session, found: Collection[str]) -> dict[str, State]:
+    """The states of those reservations that this database knows."""
+    query = select(Reservation.id, Reservation.state).where(Reservation.id.in_(found))
+    return {row.id: row.state for row in session.execute(query)}
+
+
+def difference(ctx: Context, provisioner: Provisioner) -> Difference:
+    """Compare the outside with the rows; nothing is changed.
+
+    :raises ProvisionerError: if the outside cannot be listed.
+    """
+    found = provisioner.inventory()
+
+    def read(session: Session) -> Difference:
+        judged = session.scalars(select(Stray.reservation_id).where(Stray.reservation_id.in_(found)))
+        strays = found - states(session, found).keys() - set(judged)
+        standing = session.scalars(select(Cluster.reservation_id).where(Cluster.phase.in_(_STANDING)))
+        return Difference(tuple(sorted(strays)), tuple(sorted(set(standing) - found)))
+
+    return ctx.db.read("difference to the outside", read)
+
+
+def is_suspicious(session: Session, found: Collection[str], strays: Collection[str]) -> bool:
+    """Whether so many strays tell of a database that is not the one that made them.
+
+    A cluster has its row before it is made, and rows stay: one stray may be a remnant, several are no accident.
+    """
+    if not strays:
+        return False
+    knows_nothing = session.scalar(select(Reservation.id).limit(1)) is None
+    return knows_nothing or len(strays) > max(1.0, len(found) / 5)
+
+
+def _listed(names: tuple[str, ...], what: str) -> str:
+    if not names:
+        return f"0 {what}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{more})"

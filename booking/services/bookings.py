@@ -271,6 +271,9 @@ def confirm(ctx: Context, actor: Actor, booking_id: str, if_match: int | None = 
         for reservation in held:
             reservation.revision += 1
             transitions.schedule(ctx, session, reservation)
+        if held:
+            # The timeline stays, but what else was decided at this generation took it for a hold.
+            append(session, pool, [])
         holds.note_next_expiry(session, pool)
         return booking
 

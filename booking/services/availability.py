@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from booking.allocator import availability as allocator
 from booking.allocator.cells import Granularity, boundaries, cell_at, day_start
@@ -100,14 +101,31 @@ def state_of(ctx: Context, session: Session, pool_id: str, window: Span | None =
     :raises HoldsDue: if holds of the pool have expired and are still counted; see :func:`holds.reading`.
     """
     now = ctx.clock.now()
-    usual = Span(floor_minute(now - _PAST), floor_minute(ctx.horizon(now)))
-    if window is None or (usual.start <= window.start and window.end <= usual.end):
-        state = ctx.timelines.current(session, pool_id, usual)
-    else:
-        state = ctx.timelines.over(session, pool_id, window)
+    state = _state(ctx, session, pool_id, window, now)
     if state.hold_expires_at is not None and state.hold_expires_at <= now:
         raise HoldsDue(pool_id)
     return state
+
+
+def locked_state(ctx: Context, session: Session, pool: Pool) -> PoolState:
+    """The same for who holds the pool's lock, where a promise is decided; it is at the generation locked.
+
+    Due holds were let expire under that lock; one that became due since counts until the next decision.
+
+    :raises StaleDataError: if the timeline is of another generation; the transaction is made again.
+    """
+    state = _state(ctx, session, pool.id, None, ctx.clock.now())
+    if state.generation != pool.generation:
+        ctx.timelines.drop(pool.id)
+        raise StaleDataError(f"the timeline of pool {pool.id} is not at the generation that is locked")
+    return state
+
+
+def _state(ctx: Context, session: Session, pool_id: str, window: Span | None, now: datetime) -> PoolState:
+    usual = Span(floor_minute(now - _PAST), floor_minute(ctx.horizon(now)))
+    if window is None or (usual.start <= window.start and window.end <= usual.end):
+        return ctx.timelines.current(session, pool_id, usual)
+    return ctx.timelines.over(session, pool_id, window)
 
 
 def availability(ctx: Context, question: Question, actor: Actor | None = None) -> Answer:

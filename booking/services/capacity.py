@@ -21,7 +21,7 @@ from booking.errors import CapacityConflict, Conflict, NotFound
 from booking.models import Blackout, Booking, Inventory, Platform, Pool, Reservation
 from booking.models.pool import as_amounts
 from booking.services import bookings, holds
-from booking.services.availability import find_pool, known_zone, state_of
+from booking.services.availability import find_pool, known_zone, locked_state
 from booking.services.context import Actor, Context
 from booking.services.timelines import append, entries, lock_pool
 
@@ -227,8 +227,7 @@ def losers(ctx: Context, session: Session, pool: Pool) -> list[Reservation]:
     """
     session.flush()
     now = floor_minute(ctx.clock.now())
-    state = state_of(ctx, session, pool.id)
-    timeline = state.timeline
+    timeline = locked_state(ctx, session, pool).timeline
     first, _ = timeline.slot_range(Span(now, floor_minute(ctx.horizon(now))).minutes[0], timeline.end)
     if not (timeline.available[:, first:] < 0).any():
         return []

@@ -15,7 +15,7 @@ from booking.allocator.span import Span, minute_of
 from booking.errors import BeyondHorizon, Conflict, Invalid, NoCapacity, NotFound
 from booking.models import Action, Booking, Pool, Reservation
 from booking.services import transitions
-from booking.services.availability import state_of
+from booking.services.availability import locked_state
 from booking.services.bookings import locked_booking
 from booking.services.context import Actor, Context
 from booking.services.decision import claims_of, off_grid, refuse_broken, refuse_closed, room_of
@@ -123,7 +123,7 @@ def _check_extension(
     others = claims_of(session, booking.account_id, [after], now, without=reservation.id)
     ask = Ask(booking.package_name, booking.sharing, booking.size.demand, (after,), now, pool.zone, others)
     refuse_broken([rule for rule in broken_rules(actor.limits, ask) if rule.name in _ON_EXTENSION])
-    state = state_of(ctx, session, pool.id)
+    state = locked_state(ctx, session, pool)
     added = (minute_of(reservation.end), minute_of(after.end))
     if not allocator.fits(state.timeline, room_of(state, booking.side), added, booking.size.demand):
         raise NoCapacity(f"{booking.package_name} is not free for the added time.")

@@ -20,7 +20,7 @@ from booking.allocator.timeline import Amounts, Side
 from booking.errors import BeyondHorizon, Closed, Invalid, NoCapacity, PolicyRefused
 from booking.models import Booking, Pool, Reservation
 from booking.services import packages
-from booking.services.availability import draws_on_reserve, state_of
+from booking.services.availability import draws_on_reserve, locked_state
 from booking.services.context import Actor, Context
 from booking.services.timelines import PoolState
 
@@ -69,7 +69,7 @@ def decide(ctx: Context, session: Session, actor: Actor, pool: Pool, request: Bo
     package = sized(session, request)
     ask = ask_of(session, actor, pool, package, request, now)
     refuse_broken(broken_rules(actor.limits, ask))
-    state = state_of(ctx, session, pool.id)
+    state = locked_state(ctx, session, pool)
     side = side_for(state, actor, request.sharing)
     room = room_of(state, side)
     for span in request.spans:

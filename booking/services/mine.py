@@ -12,6 +12,7 @@ from booking.allocator.lifecycle import COUNTED
 from booking.allocator.search import Extension, extension
 from booking.allocator.span import Span
 from booking.models import Booking, Reservation
+from booking.services import holds
 from booking.services.availability import place_of, state_of
 from booking.services.bookings import owned
 from booking.services.context import Actor, Context
@@ -68,4 +69,4 @@ def reach(ctx: Context, actor: Actor, booking_id: str, reservation_id: str) -> E
         place = place_of(ctx, state, room_of(state, booking.side))
         return extension(place, booking.size.demand, reservation.span)
 
-    return ctx.db.read("reach", read)
+    return holds.reading(ctx, "reach", read)

@@ -42,7 +42,7 @@ _GRACE_SECONDS = 2
 """How long running requests may take after that."""
 _STEP_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_STEADY_SECONDS = 60.0
+_STEADY_SECONDS = 10.0
 """A part that lived so long starts again without a pause."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import click
 
 from booking.cli import context
 from booking.cli.output import json_option, print_json, print_table
+from booking.errors import Unavailable
+
+_AGAIN_SECONDS = 1.0
 
 
 @click.command("init")
@@ -64,10 +68,19 @@ def serve_command(host: str | None, port: int | None, *, no_scheduler: bool) -> 
 
 @click.command("scheduler")
 def scheduler_command() -> None:
-    """Run one scheduler until SIGTERM; of several on one database, one leads and the others wait."""
+    """Run one scheduler until SIGTERM; of several on one database, one leads and the others wait.
+
+    A database that is away is waited for.
+    """
     from booking import server
 
-    ctx = context.open_context(serving=True)
+    ctx = None
+    while ctx is None:
+        try:
+            ctx = context.open_context(serving=True)
+        except Unavailable as error:
+            click.echo(f"{error} It is tried again.", err=True)
+            time.sleep(_AGAIN_SECONDS)
     server.run_scheduler(ctx, context.provisioner(ctx.settings))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from booking.allocator.lifecycle import LIVE, State
+from booking.errors import Unavailable
 from booking.models import Action, Cluster, ClusterPhase, Pool, Reservation, Work
 from booking.services import holds, transitions
 from booking.services.context import Context
@@ -57,8 +58,8 @@ def oldest_due(ctx: Context) -> datetime | None:
 def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
     try:
         ctx.db.run("work", lambda session: _act(ctx, session, epoch, work_id, provisioner))
-    except Deposed:
-        raise
+    except (Deposed, Unavailable):
+        raise  # not the fault of this work: it stays due
     except Exception as error:
         log.exception("work %s failed", work_id)
         fault = f"{type(error).__name__}: {error}"

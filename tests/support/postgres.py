@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,19 +40,37 @@ _FAST = {
     "shared_buffers": "32MB",
     "autovacuum": "off",
 }
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "autovacuum": "on"}
+"""For a server that is killed, and must not forget."""
 
 
 class PostgresServer:
-    """A server that runs within `with`; it also ends when this process is killed."""
+    """A server that runs within `with`; it also ends when this process is killed, or the thread that started it.
 
-    def __init__(self) -> None:
+    A `source` is copied while it runs: the server is its standby then. With `port` it listens on loopback too.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        source: PostgresServer | None = None,
+        port: int = 0,
+    ) -> None:
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
+        self._settings = _FAST | (dict(settings) if settings else {})
+        if port:
+            self._settings |= {"listen_addresses": "127.0.0.1", "port": str(port)}
+        self._port = port
+        self._source = source
+        self._programs = Path()
+        self._other: dict[str, Any] = {}
 
     @property
     def url(self) -> URL:
         """The database that is always there, from which others are made."""
-        query = {"host": str(self._folder)}
+        query = {"host": str(self._folder)} | ({"port": str(self._port)} if self._port else {})
         return URL.create("postgresql+psycopg", username=USER, database="postgres", query=query)
 
     @property
@@ -63,7 +81,8 @@ class PostgresServer:
     def __enter__(self) -> PostgresServer:
         self._folder = Path(tempfile.mkdtemp(prefix="booking-postgres-"))
         try:
-            self._start()
+            self._make()
+            self.start()
         except BaseException:
             self.stop()
             raise
@@ -74,29 +93,55 @@ class PostgresServer:
     ) -> None:
         self.stop()
 
-    def _start(self) -> None:
-        other = _other_user()
-        if other:
-            os.chown(self._folder, other["user"], other["group"])
-        programs = _programs(self._folder, other)
-        data = self._folder / "data"
-        initdb = [f"{programs}/initdb", f"--pgdata={data}", f"--username={USER}", "--auth=trust"]
-        initdb += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=self._folder, **other)
-        settings = [f"--{name}={value}" for name, value in _FAST.items()]
+    def _make(self) -> None:
+        """The data: new, or a copy of the source's."""
+        self._other = _other_user()
+        if self._other:
+            os.chown(self._folder, self._other["user"], self._other["group"])
+        self._programs = _programs(self._folder, self._other)
+        words = ["initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--locale=C"]
+        words += ["--no-sync", "--no-instructions"]
+        if self._source is not None:
+            words = ["pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+            words += [f"--dbname={conninfo(self._source.url)}"]
+        command: list[str | Path] = [
+            self._programs / words[0],
+            f"--pgdata={self._folder / 'data'}",
+            *words[1:],
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self._folder, **self._other)
+
+    def start(self) -> None:
+        """Start over the data that is there, and wait until it answers."""
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
         log = self._folder / "log"
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-k", self._folder, *settings],
+                [self._programs / "postgres", "-D", self._folder / "data", "-k", self._folder, *settings],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
                 # Ctrl-C is for the test run, which then stops the server in order.
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509  # it takes no lock
-                **other,
+                **self._other,
             )
         self._await(log)
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End it as a failing machine would; SIGQUIT is what `-m immediate` sends."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(timeout=30)
+
+    def start_again(self) -> None:
+        """Start after a kill, as soon as the last of the old processes has noticed it."""
+        for _ in range(100):
+            try:
+                return self.start()
+            except RuntimeError:
+                time.sleep(0.1)
+        raise RuntimeError(f"PostgreSQL did not start again:\n{(self._folder / 'log').read_text()[-2000:]}")
 
     def _await(self, log: Path) -> None:
         assert self._process is not None

@@ -56,6 +56,26 @@ def downgrade(engine: Engine, to: str) -> None:
     _migrate(engine, lambda config: command.downgrade(config, to))
 
 
+def rebuild(
+    engine: Engine, revision: str, fill: Callable[[Connection], None], settle: Callable[[Connection], None]
+) -> None:
+    """In ONE transaction: drop every table, make those of `revision`, `fill` them, migrate up, and `settle`.
+
+    :raises DatabaseIsNewer: if the database is at a revision that this release does not know.
+    :raises Unavailable: if the database cannot be reached or written.
+    """
+
+    def act(config: Config) -> None:
+        connection = config.attributes["connection"]
+        command.downgrade(config, "base")
+        command.upgrade(config, revision)
+        fill(connection)
+        command.upgrade(config, "head")
+        settle(connection)
+
+    _migrate(engine, act)
+
+
 def current(engine: Engine) -> str | None:
     """The revision of the database; None where it was never migrated.
 
@@ -71,6 +91,14 @@ def head() -> str:
     if revision is None:
         raise FileNotFoundError(f"no migration in {migrations_path()}: the installation is damaged")
     return revision
+
+
+def is_known(revision: str) -> bool:
+    """Whether this release has a migration to that revision."""
+    try:
+        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def is_current(engine: Engine) -> bool:
@@ -118,7 +146,5 @@ def _refuse_newer(connection: Connection) -> None:
     revision = _revision(connection)
     if revision is None:
         return
-    try:
-        ScriptDirectory.from_config(_config()).get_revision(revision)
-    except CommandError as unknown:
-        raise DatabaseIsNewer(revision) from unknown
+    if not is_known(revision):
+        raise DatabaseIsNewer(revision)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import case, exists, func, select
+from sqlalchemy.orm import Session, lazyload
 
 from booking.allocator.lifecycle import COUNTED, LIVE, State
 from booking.allocator.resources import Resources
@@ -94,10 +95,13 @@ def _from_rows(session: Session, pool: Pool) -> Steps:
         _claim(steps, Side.PHYSICAL, row.span, row.resources)
     for withdrawn in session.scalars(select(Blackout).where(Blackout.pool_id == pool.id)):
         _claim(steps, Side.PHYSICAL, withdrawn.span, withdrawn.resources * -1)
-    for reservation in session.scalars(
-        select(Reservation).where(Reservation.pool_id == pool.id, Reservation.state.in_(COUNTED))
-    ):
-        booking = reservation.booking
+    rows = session.execute(
+        select(Reservation, Booking)
+        .join(Booking, Reservation.booking_id == Booking.id)
+        .where(Reservation.pool_id == pool.id, Reservation.state.in_(COUNTED))
+        .options(lazyload("*"))
+    )
+    for reservation, booking in rows:
         _claim(steps, booking.side, reservation.span, booking.size.demand)
     return steps
 
@@ -121,37 +125,39 @@ def _claim(steps: Steps, side: Side, span: Span, amounts: Resources) -> None:
         steps[entry.side, entry.kind, entry.end] -= entry.amount
 
 
-def _reservations(session: Session) -> Iterator[str]:
-    for reservation in session.scalars(select(Reservation).order_by(Reservation.id)):
-        name = f"reservation {reservation.id}"
-        booking: Booking = reservation.booking
-        if reservation.pool_id != booking.pool_id:
-            yield f"{name} is in another pool than its booking"
-        if (reservation.state in LIVE) != _has_open_cluster(reservation.cluster):
-            phase = reservation.cluster.phase if reservation.cluster else "not there"
-            yield f"{name} is {reservation.state} but its cluster is {phase}"
-        if reservation.state in _AWAITS and not _is_awaited(session, reservation):
-            yield f"{name} is {reservation.state} but no {_AWAITS[reservation.state]} is due for it"
-
-
 _AWAITS = {
     State.HELD: Action.EXPIRE,
     State.CONFIRMED: Action.PROVISION,
     State.ACTIVE: Action.END,
     State.PREPARING: Action.END,
 }
+_OVER = (ClusterPhase.GONE, ClusterPhase.FAILED)
 
 
-def _has_open_cluster(cluster: Cluster | None) -> bool:
-    return cluster is not None and cluster.phase not in (ClusterPhase.GONE, ClusterPhase.FAILED)
-
-
-def _is_awaited(session: Session, reservation: Reservation) -> bool:
-    action = _AWAITS[reservation.state]
-    query = select(Work.id).where(
-        Work.reservation_id == reservation.id,
-        Work.action == action,
-        Work.revision == reservation.revision,
+def _reservations(session: Session) -> Iterator[str]:
+    """One statement over all of them, and few of its rows in memory: a site may have a long past."""
+    awaited = exists().where(
+        Work.reservation_id == Reservation.id,
+        Work.action
+        == case({state.value: action.value for state, action in _AWAITS.items()}, value=Reservation.state),
+        Work.revision == Reservation.revision,
         Work.done_at.is_(None),
     )
-    return session.scalar(query) is not None
+    query = (
+        select(
+            Reservation.id, Reservation.state, Reservation.pool_id, Booking.pool_id, Cluster.phase, awaited
+        )
+        .join(Booking, Reservation.booking_id == Booking.id)
+        .outerjoin(Cluster, Cluster.reservation_id == Reservation.id)
+        .order_by(Reservation.id)
+    )
+    for number, state, pool_id, its_pool_id, made, is_awaited in session.execute(
+        query, execution_options={"yield_per": 1000}
+    ):
+        name, phase = f"reservation {number}", cast("ClusterPhase | None", made)
+        if pool_id != its_pool_id:
+            yield f"{name} is in another pool than its booking"
+        if (state in LIVE) != (phase is not None and phase not in _OVER):
+            yield f"{name} is {state} but its cluster is {phase or 'not there'}"
+        if state in _AWAITS and not is_awaited:
+            yield f"{name} is {state} but no {_AWAITS[state]} is due for it"

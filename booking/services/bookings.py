@@ -142,9 +142,11 @@ def _write(
     now, package = ctx.clock.now(), decision.package
     booking = Booking(
         id=ctx.ids.new(),
-        account_id=actor.id,
+        # What is known of a new booking is said, so that nothing of it need be read back under the lock.
+        account=session.get_one(Account, actor.id),
         group_id=_group_id(session, actor, request.group),
-        pool_id=pool.id,
+        pool=pool,
+        guests=[],
         package_name=package.name,
         package_version=package.version,
         notebook_cores=package.notebook.cores,
@@ -160,13 +162,11 @@ def _write(
         revision=1,
         created_at=now,
     )
-    session.add(booking)
-    session.flush()
     expires_at = now + request.hold if request.hold is not None else None
     for span in sorted(request.spans):
         reservation = Reservation(
             id=ctx.ids.new(),
-            booking_id=booking.id,
+            cluster=None,
             pool_id=pool.id,
             start=span.start,
             end=span.end,
@@ -177,8 +177,8 @@ def _write(
             revision=1,
         )
         booking.reservations.append(reservation)
+    session.add(booking)
     session.flush()
-    session.refresh(booking)
     for reservation in booking.reservations:
         transitions.schedule(ctx, session, reservation)
     append(session, pool, [e for span in request.spans for e in entries(booking.side, span, package.demand)])

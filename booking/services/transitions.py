@@ -77,7 +77,7 @@ def set_phase(ctx: Context, cluster: Cluster, phase: ClusterPhase, detail: str) 
 
 
 def schedule(ctx: Context, session: Session, reservation: Reservation) -> None:
-    """Write the work that is due for the reservation's present span; older work of it becomes void.
+    """Write the work that is due for the reservation's span, at a revision that is new; older work becomes void.
 
     Provisioning is only due for reservations that have not begun to be made.
     """
@@ -90,7 +90,7 @@ def schedule(ctx: Context, session: Session, reservation: Reservation) -> None:
     if reservation.expires_at is not None:
         due = {Action.EXPIRE: reservation.expires_at}
     for action, at in due.items():
-        add_work(ctx, session, reservation, action, at)
+        _write_work(ctx, session, reservation, action, at)
 
 
 def add_work(
@@ -105,12 +105,18 @@ def add_work(
         )
     )
     if known is None:
-        session.add(
-            Work(
-                id=ctx.ids.new(),
-                reservation_id=reservation.id,
-                action=action,
-                revision=reservation.revision,
-                due_at=due_at,
-            )
+        _write_work(ctx, session, reservation, action, due_at)
+
+
+def _write_work(
+    ctx: Context, session: Session, reservation: Reservation, action: Action, due_at: datetime
+) -> None:
+    session.add(
+        Work(
+            id=ctx.ids.new(),
+            reservation_id=reservation.id,
+            action=action,
+            revision=reservation.revision,
+            due_at=due_at,
         )
+    )

@@ -154,8 +154,8 @@ class Db:
     def _repeated(self, name: str, fn: Callable[[Session], T]) -> T:
         for attempt in range(ATTEMPTS):
             if attempt:
-                if _left() < LOCK_SECONDS:
-                    break  # another attempt may wait for the lock longer than there is time
+                if _left() < LOCK_SECONDS:  # another attempt might wait for the lock past the end
+                    raise Unavailable("The database is too busy at the moment.")
                 self._clock.sleep(0.01 * 2**attempt)
             try:
                 return self._once(name, fn, writes=True)
@@ -252,7 +252,8 @@ def _damaged(origin: object) -> bool:
 def open_engine(url: str | URL, *, serving: bool = False) -> Engine:
     """A prepared engine for the database at `url`; nothing is connected yet."""
     # A server that was restarted is noticed when a connection is taken, not in the middle of a transaction.
-    return prepare_engine(create_engine(url, pool_pre_ping=True), serving=serving)
+    # What stands in a statement may be a secret, and an error ends in the log.
+    return prepare_engine(create_engine(url, pool_pre_ping=True, hide_parameters=True), serving=serving)
 
 
 def prepare_engine(engine: Engine, *, serving: bool = False) -> Engine:

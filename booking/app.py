@@ -49,6 +49,7 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
         SQLALCHEMY_DATABASE_URI=settings.url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_pre_ping": True,
+            "hide_parameters": True,
             # Enough for every thread; who finds all taken nevertheless is told so, and does not queue.
             "max_overflow": settings.threads,
             "pool_timeout": POOL_SECONDS,

@@ -10,7 +10,7 @@ from flask import Flask, current_app, g, request, session
 from flask_wtf.csrf import CSRFProtect
 
 from booking.errors import Unauthenticated
-from booking.models import Account
+from booking.models import Account, AccountKind
 from booking.services import accounts, tokens, visitors
 from booking.services.context import Actor, Context
 
@@ -108,9 +108,13 @@ def login(account: Account) -> None:
 
 
 def logout() -> None:
-    """End the session; an anonymous account ends with it."""
+    """End every session of the account; an anonymous account ends with it."""
     actor = _by_session()
     session.clear()
     g.pop("actor", None)
-    if actor is not None:
+    if actor is None:
+        return
+    if actor.kind is AccountKind.ANONYMOUS:
         visitors.leave(context(), actor)
+    else:
+        accounts.end_sessions(context(), actor)

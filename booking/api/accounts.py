@@ -149,7 +149,7 @@ def get_account(account: str) -> dict[str, Any]:
 @blp.body(AccountChangeIn)
 @blp.response(200, AccountOut)
 def change_account(body: dict[str, Any], account: str) -> dict[str, Any]:
-    """Change level, rights, password or limits; a new password or disabling ends its sessions (administrators)."""
+    """Change level, rights, password or limits; a new password ends its sessions and tokens (administrators)."""
     wanted = AccountChange(
         level=body.get("level"),
         is_admin=body.get("admin"),

@@ -17,6 +17,8 @@ from booking.services.context import SCOPES
 
 log = logging.getLogger("booking.access")
 _OURS = (API, "/healthz", "/readyz")
+_LONGEST_PATH = 300
+"""Characters of an address in the log, where each may take twelve."""
 
 
 def init_app(app: Flask) -> None:
@@ -113,7 +115,7 @@ def _line(response: Response) -> dict[str, Any]:
     return {
         "request_id": g.get("request_id", ""),
         "method": request.method,
-        "path": request.path,
+        "path": request.path[:_LONGEST_PATH],
         "status": response.status_code,
         "ms": round(took * 1000, 1),
         "account": actor.id if actor else None,

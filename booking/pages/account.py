@@ -128,5 +128,7 @@ def _not_changed(group: str, error: BookingError) -> Response:
     if isinstance(error, NotFound) and error.code == "account.not_found":
         return overview(422, errors={group: ["nobody here has that name"]}, section="groups")
     if isinstance(error, Conflict | Forbidden | Invalid):
-        return overview(409, errors={group: [error.detail]}, section="groups")
+        return overview(
+            403 if isinstance(error, Forbidden) else 409, errors={group: [error.detail]}, section="groups"
+        )
     raise error

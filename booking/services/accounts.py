@@ -10,13 +10,13 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking.allocator.policy import Limits
 from booking.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from booking.models import Account, AccountKind
+from booking.models import Account, AccountKind, Token
 from booking.services.context import Actor, Context, actor_of
 
 SHORTEST_PASSWORD = 8
@@ -135,6 +135,16 @@ def by_session(ctx: Context, account_id: str, session_epoch: int) -> Actor | Non
     return ctx.db.read("session", read)
 
 
+def end_sessions(ctx: Context, actor: Actor) -> None:
+    """End every session of the account: a cookie that was copied must not outlive the logout."""
+
+    def write(session: Session) -> None:
+        session.get_one(Account, actor.id).session_epoch += 1
+        ctx.journal(session, actor, "account.signed_out", f"account:{actor.id}")
+
+    ctx.db.run("end sessions", write)
+
+
 @dataclass(frozen=True)
 class AccountChange:
     """What shall be different; None stays."""
@@ -147,7 +157,7 @@ class AccountChange:
 
 
 def change(ctx: Context, actor: Actor | None, name: str, wanted: AccountChange) -> Account:
-    """Change an account; a new password or disabling ends its sessions.
+    """Change an account; a new password ends its sessions and tokens, disabling its sessions.
 
     :raises NotFound: if there is no such account.
     :raises Invalid: if a limit or the password is not one.
@@ -166,6 +176,7 @@ def change(ctx: Context, actor: Actor | None, name: str, wanted: AccountChange) 
             account.limits = checked_limits(wanted.limits)
         if password_hash is not None:
             account.password_hash = password_hash
+            _end_tokens(ctx, session, account)
         if wanted.disabled is not None:
             account.disabled_at = ctx.clock.now() if wanted.disabled else None
         if password_hash is not None or wanted.disabled:
@@ -174,6 +185,12 @@ def change(ctx: Context, actor: Actor | None, name: str, wanted: AccountChange) 
         return account
 
     return ctx.db.run("change account", write)
+
+
+def _end_tokens(ctx: Context, session: Session, account: Account) -> None:
+    """Who knew the old password may have made tokens with it."""
+    valid = update(Token).where(Token.account_id == account.id, Token.revoked_at.is_(None))
+    session.execute(valid.values(revoked_at=ctx.clock.now()))
 
 
 def checked_limits(limits: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from booking.api.schemas.packages import SizeOut, WorkerOut
 
 MOST_SPANS = 366
 LONGEST_HOLD = timedelta(hours=24)
-_URL = r"[hH][tT][tT][pP][sS]?://[^\s\x00-\x20\x7f]+"
+ADDRESS = r"[hH][tT][tT][pP][sS]?://[^\s\x00-\x20\x7f]+"
+ADDRESS_SAID = "is an address that begins with http:// or https://"
 
 
 class Hold(fields.Field[Any]):
@@ -61,7 +62,7 @@ class BookingIn(Strict):
     spans = Several(Part(SpanIn), MOST_SPANS, 1, required=True)
     custom = Part(CustomIn)
     title = line_field(200)
-    notebook_url = Text(2000, 1, _URL, said="is an address that begins with http:// or https://")
+    notebook_url = Text(2000, 1, ADDRESS, said=ADDRESS_SAID)
     group = Text(100, 1)
     hold = Hold()
 
@@ -123,9 +124,7 @@ _STAMP = {"type": "string", "format": "date-time"}
 
 class BookingChangeIn(Strict):
     title = line_field(200)
-    notebook_url = Text(
-        2000, 0, f"({_URL})?", said="is an address that begins with http:// or https://", allow_none=True
-    )
+    notebook_url = Text(2000, 0, f"({ADDRESS})?", said=ADDRESS_SAID, allow_none=True)
     reservations = Ends()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -14,6 +15,7 @@ from booking.allocator.package import CUSTOM, Package, Sharing
 from booking.allocator.recurrence import Pattern, Recurrence
 from booking.allocator.recurrence import spans as spans_of
 from booking.allocator.span import Span, merged
+from booking.api.schemas.bookings import ADDRESS, ADDRESS_SAID
 from booking.errors import Invalid
 from booking.pages import hours
 from booking.pages.calendar.query import Selection, one_of, read_custom, read_date
@@ -168,7 +170,7 @@ def parse(args: MultiDict[str, str], usual: Form, zone: ZoneInfo) -> Form:
         repeat_count=int(count) if count else None,
         custom=read_custom(args) or usual.custom,
         title=_text(args, "title", LONGEST_TITLE, errors),
-        notebook_url=_text(args, "notebook_url", LONGEST_URL, errors),
+        notebook_url=_address(args, "notebook_url", errors),
         group=args.get("group", ""),
     )
     if errors:
@@ -181,6 +183,13 @@ def _text(args: MultiDict[str, str], name: str, longest: int, errors: dict[str, 
     if len(text) > longest or "\0" in text or not all(c.isprintable() for c in text):
         errors[name] = [f"is one line of at most {longest} characters"]
         return ""
+    return text
+
+
+def _address(args: MultiDict[str, str], name: str, errors: dict[str, list[str]]) -> str:
+    text = _text(args, name, LONGEST_URL, errors)
+    if text and not re.fullmatch(ADDRESS, text):
+        errors[name] = [ADDRESS_SAID]
     return text
 
 

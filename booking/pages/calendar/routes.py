@@ -108,7 +108,7 @@ def form_of(args: Any, actor: Actor | None) -> Form:
 
 
 @pages.get("/calendar/review")
-@needs("bookings:read")
+@needs("bookings:write")
 def review() -> Response:
     """Every span with whether it fits, what it costs, and what else would do; nothing is booked."""
     actor, ctx = somebody(), context()

@@ -1,0 +1,129 @@
+"""A real browser that looks at pages and tells what ran in them and what their policy had to stop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+
+from tests.api.live import served
+from tests.browser.conftest import FLAGS, NAMES
+from tests.security.world import World
+
+_WATCH = """window.stopped = [];
+document.addEventListener('securitypolicyviolation', e => stopped.push(`${e.violatedDirective} ${e.blockedURI}`))"""
+_STRANGE = """[...document.querySelectorAll('*')].filter(node =>
+    ['IFRAME', 'OBJECT', 'EMBED', 'BASE', 'MARQUEE', 'MATH', 'VIDEO', 'STYLE'].includes(node.tagName)
+    || (node.tagName === 'SCRIPT' && !new URL(node.src || 'x:').pathname.startsWith('/static/'))
+    || (node.tagName === 'META' && node.httpEquiv === 'refresh')
+    || [...node.attributes].some(a => /^on|^hx-on/.test(a.name) || /^\\s*javascript:/i.test(a.value))
+).map(node => node.outerHTML.slice(0, 120))"""
+
+
+@dataclass
+class Seen:
+    """What the browser saw."""
+
+    pages: int = 0
+    forms: int = 0
+    ran: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    """What the policy of the pages had to stop: a second line of defence that nothing may need."""
+    strange: list[str] = field(default_factory=list)
+    """Elements that only a text could have brought."""
+    faults: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser of the machine."""
+    names = (os.environ.get("CHROMIUM", ""), *NAMES)
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    assert found is not None, "this needs Chromium: run tools/setup.sh browser"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def look(world: World, browser: Browser, paths: dict[str, list[str]], texts: list[str]) -> Seen:
+    """Every path as its reader, then every form of these pages sent with a hostile text in each field."""
+    seen = Seen()
+    with served(world.app) as url:
+        for name, addresses in paths.items():
+            context = browser.new_context(locale="en-GB")
+            try:
+                _look_as(world, context, url, name, addresses, seen)
+                if name and texts:
+                    _send_forms(context.pages[0], url, addresses, texts, seen)
+            finally:
+                context.close()
+    return seen
+
+
+def _look_as(
+    world: World, context: BrowserContext, url: str, name: str, addresses: list[str], seen: Seen
+) -> None:
+    if name:
+        key, _, value = world.sign_in(name).cookie.partition("=")
+        context.add_cookies([{"name": key, "value": value, "url": url}])
+    context.set_default_timeout(60000)
+    context.add_init_script(_WATCH)
+    page = context.new_page()
+    page.on("dialog", lambda dialog: _dialog(seen, dialog))
+    page.on("pageerror", lambda error: seen.faults.append(str(error)))
+    for address in addresses:
+        page.goto(url + address)
+        _judge(page, address, seen)
+
+
+def _dialog(seen: Seen, dialog: Dialog) -> None:
+    seen.ran.append(f"a dialog: {dialog.message}")
+    dialog.dismiss()
+
+
+def _judge(page: Page, address: str, seen: Seen) -> None:
+    seen.pages += 1
+    where = address[:60]
+    if page.evaluate("window.ran === 1"):
+        seen.ran.append(where)
+    seen.stopped += [f"{where}: {entry}" for entry in page.evaluate("window.stopped || []")]
+    seen.strange += [f"{where}: {entry}" for entry in page.evaluate(_STRANGE)]
+
+
+_FILL = """([index, text]) => {
+    const form = [...document.forms].filter(f => f.method === 'post' && !f.action.endsWith('/logout'))[index];
+    if (!form) return null;
+    for (const e of form.elements)
+        if (['text', 'search', 'url', 'password', 'textarea'].includes(e.type)) { e.maxLength = 100000; e.value = text; }
+    form.noValidate = true;
+    return form.getAttribute('action');
+}"""
+_SEND = """index => HTMLFormElement.prototype.submit.call(
+    [...document.forms].filter(f => f.method === 'post' && !f.action.endsWith('/logout'))[index])"""
+
+
+def _send_forms(page: Page, url: str, addresses: list[str], texts: list[str], seen: Seen) -> None:
+    """Each form once for each place that it leads to; ids in an address are one place."""
+    known: set[str] = set()
+    for address in addresses:
+        index = 0
+        while True:
+            page.goto(url + address)
+            action = page.evaluate(_FILL, [index, texts[len(known) % len(texts)]])
+            if action is None:
+                break
+            place = "/".join(part for part in action.split("/") if len(part) < 20)
+            if place not in known and not place.endswith(("cancel", "confirm")):
+                known.add(place)
+                with page.expect_navigation():
+                    page.evaluate(_SEND, index)
+                _judge(page, f"the form {action}", seen)
+                seen.forms += 1
+            index += 1
+            if index > 40:
+                break

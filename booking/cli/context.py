@@ -107,12 +107,12 @@ def actor(ctx: Context, name: str | None) -> Actor:
     return OPERATOR if name is None else actor_named(ctx, name)
 
 
-def provisioner(known: Settings) -> Provisioner:
-    """What makes clusters here.
+def provisioner(known: Settings, installation: str = "") -> Provisioner:
+    """What makes clusters here, as the installation of that name.
 
     :raises WrongEnvironment: if the settings name none.
     """
     try:
-        return provisioner_of(known, SystemClock())
+        return provisioner_of(known, SystemClock(), installation)
     except ValueError as error:
         raise WrongEnvironment(f"BOOKING_PROVISIONER: {error}") from None

@@ -73,15 +73,17 @@ def scheduler_command() -> None:
     A database that is away is waited for.
     """
     from booking import server
+    from booking.services import setup
 
-    ctx = None
+    ctx, installation = None, ""
     while ctx is None:
         try:
             ctx = context.open_context(serving=True)
+            installation = setup.installation(ctx)
         except Unavailable as error:
             click.echo(f"{error} It is tried again.", err=True)
             time.sleep(_AGAIN_SECONDS)
-    server.run_scheduler(ctx, context.provisioner(ctx.settings))
+    server.run_scheduler(ctx, context.provisioner(ctx.settings, installation))
 
 
 @click.command("verify")

@@ -65,6 +65,12 @@ def resign(ctx: Context, holder: str) -> None:
     ctx.db.run("resign", act)
 
 
+def leader(ctx: Context) -> str | None:
+    """Who led last; None where nobody ever has."""
+    query = select(Leadership.holder).where(Leadership.name == SCHEDULER)
+    return ctx.db.read("leader", lambda session: session.scalar(query)) or None
+
+
 def is_led(ctx: Context) -> bool:
     """Whether a scheduler has renewed its term within three terms."""
 

@@ -49,6 +49,12 @@ def is_complete(ctx: Context) -> bool:
     return ctx.db.read("is set up", lambda session: session.get(Installation, 1) is not None)
 
 
+def installation(ctx: Context) -> str:
+    """The name of this installation, which its clusters carry; empty before the first set-up."""
+    query = select(Installation.name)
+    return ctx.db.read("installation", lambda session: session.scalar(query)) or ""
+
+
 def bare(ctx: Context) -> None:
     """Mark the set-up as complete without demonstration data."""
     ctx.db.run("mark installed", lambda session: _mark(ctx, session))

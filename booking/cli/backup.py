@@ -12,7 +12,7 @@ from typing import IO
 
 import click
 
-from booking import migrate
+from booking import __version__, migrate
 from booking.cli import context
 from booking.cli.output import json_option, print_json
 from booking.cli.pause import told_outside
@@ -34,7 +34,7 @@ def backup_command(file: Path, *, as_json: bool) -> None:
     ctx = context.open_context()
     try:
         with _replaced(file, ctx) as fresh:
-            manifest = backup.write(ctx, fresh)
+            manifest = backup.write(ctx, fresh, __version__)
         last = {"at": manifest.created_at, "file": str(file.resolve()), "rows": manifest.rows}
         with _replaced(ctx.settings.home / LAST, ctx) as note:
             note.write(json.dumps(last).encode())

@@ -19,7 +19,7 @@ from typing import IO, Any
 from sqlalchemy import Column, Connection, MetaData, Select, String, Table, collate, select
 from sqlalchemy.orm import Session
 
-from booking import __version__, migrate
+from booking import migrate
 from booking.errors import Conflict
 from booking.models import Installation
 from booking.services.context import Context
@@ -66,19 +66,19 @@ class BadBackup(Conflict):
     code = "backup.conflict"
 
 
-def write(ctx: Context, file: IO[bytes]) -> Manifest:
+def write(ctx: Context, file: IO[bytes], release: str) -> Manifest:
     """Write a backup of one state of the database; nobody waits for it, and memory does not grow with rows."""
     created = ctx.clock.now()
-    return ctx.db.read("backup", lambda session: _write(session, file, created))
+    return ctx.db.read("backup", lambda session: _write(session, file, release, created))
 
 
-def _write(session: Session, file: IO[bytes], created: datetime) -> Manifest:
+def _write(session: Session, file: IO[bytes], release: str, created: datetime) -> Manifest:
     installation = session.get(Installation, 1)
     connection = session.connection()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
         parts = [_write_table(connection, archive, table) for table in tables(connection)]
         name = installation.name if installation else ""
-        manifest = Manifest(migrate.head(), __version__, name, created.isoformat(), parts)
+        manifest = Manifest(migrate.head(), release, name, created.isoformat(), parts)
         told = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
         archive.writestr(_member(_MANIFEST), json.dumps(told, indent=1))
     return manifest

@@ -60,7 +60,7 @@ def site(doors: Doors, clock: TestClock) -> Site:
 
 def saved(ctx: Context) -> io.BytesIO:
     file = io.BytesIO()
-    backup.write(ctx, file)
+    backup.write(ctx, file, "0")
     return file
 
 

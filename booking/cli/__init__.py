@@ -21,6 +21,7 @@ COMMANDS = {
     "status": ("pause", "Who leads, whether the scheduler is paused, and what differs outside."),
     "pause": ("pause", "Let the scheduler make and end nothing."),
     "resume": ("pause", "Let a paused scheduler go on."),
+    "doctor": ("doctor", "Look for what is wrong, and say what mends it."),
     "backup": ("backup", "Write everything into one file."),
     "restore": ("backup", "Replace the database by what a backup holds."),
     "config": ("service", "Show every setting, its value and where it comes from."),

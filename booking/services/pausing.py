@@ -86,8 +86,13 @@ def verdicts(session: Session, found: Collection[str]) -> dict[str, Verdict]:
     gone = [row for row in session.scalars(select(Stray)) if row.reservation_id not in found]
     for row in gone:
         session.delete(row)
-    rows = session.execute(select(Stray.reservation_id, Stray.verdict))
-    return {name: verdict for name, verdict in rows if name in found}
+    return judged(session, found)
+
+
+def judged(session: Session, found: Collection[str]) -> dict[str, Verdict]:
+    """The same, and nothing is changed."""
+    query = select(Stray.reservation_id, Stray.verdict).where(Stray.reservation_id.in_(found))
+    return {row.reservation_id: row.verdict for row in session.execute(query)}
 
 
 def states(session: Session, found: Collection[str]) -> dict[str, State]:
@@ -104,8 +109,7 @@ def difference(ctx: Context, provisioner: Provisioner) -> Difference:
     found = provisioner.inventory()
 
     def read(session: Session) -> Difference:
-        judged = session.scalars(select(Stray.reservation_id).where(Stray.reservation_id.in_(found)))
-        strays = found - states(session, found).keys() - set(judged)
+        strays = found - states(session, found).keys() - judged(session, found).keys()
         standing = session.scalars(select(Cluster.reservation_id).where(Cluster.phase.in_(_STANDING)))
         return Difference(tuple(sorted(strays)), tuple(sorted(set(standing) - found)))
 

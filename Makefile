@@ -38,9 +38,10 @@ cover: $(DEV) ## prove that the tests of the allocator reach every line and bran
 	    --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 .PHONY: lint
-lint: $(DEV) ## check style, types and the floor plan
+lint: $(DEV) ## check style, types, the floor plan and known weaknesses
 	@failed=0; \
-	for check in "ruff check --quiet ." "ruff format --check --quiet ." "mypy" "lint-imports --no-logo"; do \
+	for check in "ruff check --quiet ." "ruff format --check --quiet ." "mypy" "lint-imports --no-logo" \
+	    "bandit --quiet --recursive --severity-level medium booking"; do \
 	    $(BIN)/$$check || { echo "lint: $$check failed" >&2; failed=1; }; \
 	done; exit $$failed
 

@@ -135,7 +135,7 @@ class Supervisor:
     def address(self) -> tuple[str, int]:
         """Where a browser on this machine finds the site."""
         host, port = self._listener.getsockname()[:2]
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  # not listened on
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  # nosec B104  # not listened on
 
     @property
     def url(self) -> str:

@@ -75,7 +75,7 @@ def _load(connection: Connection, table: Table, columns: list[str], rows: Iterat
     if connection.dialect.name == "postgresql":
         _copy(connection, target, values)
         return
-    statement = f"INSERT INTO {target} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  # names of tables
+    statement = f"INSERT INTO {target} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608  # nosec B608  # names of tables
     while batch := [tuple(row) for row in islice(values, _BATCH)]:
         connection.exec_driver_sql(statement, batch)
 

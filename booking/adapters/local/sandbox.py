@@ -15,7 +15,7 @@ from pathlib import Path
 from booking.adapters.local import linux
 from booking.adapters.local.workspace import Inside
 
-_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # these are what is replaced
+_TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # nosec B108  # these are what is replaced
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {
     "fd": "/proc/self/fd",
@@ -69,7 +69,7 @@ class Sandbox:
             linux.make_tree_read_only(Path("/"))
         except OSError:
             return ("This kernel cannot make the whole file system read-only.",)
-        for path in (*self._own, Path("/dev/shm"), Path("/dev/pts")):  # noqa: S108
+        for path in (*self._own, Path("/dev/shm"), Path("/dev/pts")):  # noqa: S108  # nosec B108  # these stay writable
             linux.make_mount_writable(path)
         return ()
 

@@ -45,10 +45,13 @@ IDLE_SECONDS = 60
 """PostgreSQL ends a transaction that does nothing for so long: a stalled process shall not lock a pool."""
 SERVING_IDLE_SECONDS = 10
 """The same for web and scheduler, whose transactions take moments; a command may think for longer."""
-CONNECT_SECONDS = 3
+SERVING_LOCK_SECONDS = 3
+"""How long web and scheduler wait for a lock: less than a request has, so that it is not taken for a silence."""
+CONNECT_SECONDS = 2
 """How long a connection to PostgreSQL may take to be made; the driver's own patience is minutes."""
-REQUEST_SECONDS = 7
-"""How long one HTTP request waits for PostgreSQL all in all: nobody shall wait 10 seconds for an answer."""
+REQUEST_SECONDS = 4.5
+"""How long one HTTP request waits for PostgreSQL all in all: even who queued behind another has an answer
+within 10 seconds."""
 TRANSACTION_SECONDS = 15
 """How long one transaction of a scheduler waits for PostgreSQL; the server ends a statement then, too."""
 POOL_SECONDS = 0.8
@@ -154,7 +157,7 @@ class Db:
     def _repeated(self, name: str, fn: Callable[[Session], T]) -> T:
         for attempt in range(ATTEMPTS):
             if attempt:
-                if _left() < LOCK_SECONDS:  # another attempt might wait for the lock past the end
+                if _left() < SERVING_LOCK_SECONDS:  # another attempt might wait for the lock past the end
                     raise Unavailable("The database is too busy at the moment.")
                 self._clock.sleep(0.01 * 2**attempt)
             try:
@@ -349,25 +352,26 @@ class _Connection(psycopg.Connection[Any]):
 
 
 def _open_postgresql(_dialect: object, _record: object, words: Any, named: dict[str, Any]) -> _Connection:
-    if _left() <= 0:
-        raise psycopg.OperationalError("there is no time left to connect")
+    if _left() < CONNECT_SECONDS:
+        raise psycopg.errors.ConnectionTimeout("there is no time left to connect")
     return _Connection.connect(*words, **_NETWORK | named)
 
 
 def _set_patient(connection: _Connection, _record: object) -> None:
-    _set(connection, idle=IDLE_SECONDS)
+    _set(connection, lock=LOCK_SECONDS, idle=IDLE_SECONDS)
 
 
 def _set_serving(connection: _Connection, _record: object) -> None:
-    _set(connection, f"SET statement_timeout = '{TRANSACTION_SECONDS}s';", idle=SERVING_IDLE_SECONDS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = '{TRANSACTION_SECONDS}s'".encode())
+    _set(connection, lock=SERVING_LOCK_SECONDS, idle=SERVING_IDLE_SECONDS)
 
 
-def _set(connection: _Connection, more: str = "", *, idle: int) -> None:
+def _set(connection: _Connection, *, lock: int, idle: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SET lock_timeout = '{LOCK_SECONDS}s';"
+            f"SET lock_timeout = '{lock}s';"
             f"SET idle_in_transaction_session_timeout = '{idle}s';"
-            f"{more}"
             # A promise is on disk before it is told, whatever this server does by default.
             "SELECT set_config('synchronous_commit', 'on', false) "
             "WHERE current_setting('synchronous_commit') = 'off'".encode()

@@ -102,7 +102,7 @@ class ProcessKiller:
         self._wounds.away_since = began = time.time()
         if _killed(server[0]):
             self._wounds.web_kills += 1
-        while not self._is_alive():
+        while self._stage.web()[:1] in ([], server) or not self._is_alive():
             time.sleep(0.1)
         self._wounds.web_away.append(Absence(began, time.time()))
         self._wounds.away_since = None

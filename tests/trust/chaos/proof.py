@@ -22,7 +22,7 @@ PROMISE = (
     "While the database, the web processes and the schedulers are killed again and again: nothing that was "
     "answered is lost or doubled, and whoever cannot be served is told so at once."
 )
-CLIENTS = 5
+CLIENTS = 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
 
 PLANS = {
     Scale.QUICK: Plan(6, (2, 3), (60, 61), pause=0.1, schedulers=1, workers=1),
-    Scale.SHORT: Plan(150, (5, 15), (3, 10), bookings=300),
+    Scale.SHORT: Plan(150, (5, 15), (3, 10), bookings=100, pause=0.1),
     Scale.FULL: Plan(3600, (5, 40), (5, 30), bookings=20_000),
 }
 

@@ -67,9 +67,10 @@ def route(address: str) -> Flaw:
 
     @contextmanager
     def plant(world: World) -> Iterator[None]:
-        rule = world.app.url_rule_class(address, endpoint="pages.landing", methods=["GET"])
-        world.app.url_map.add(rule)
-        yield
+        known = list(world.app.url_map.iter_rules())
+        more = world.app.url_rule_class(address, endpoint="pages.landing", methods=["GET"])
+        with patch.object(world.app.url_map, "iter_rules", lambda: iter([*known, more])):
+            yield
 
     return plant
 

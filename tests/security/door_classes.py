@@ -162,10 +162,15 @@ def markup_that_is_kept(world: World) -> list[str]:
 
 @contextmanager
 def _without_escaping(world: World) -> Iterator[None]:
-    world.app.jinja_env.autoescape = False
-    if world.app.jinja_env.cache is not None:
-        world.app.jinja_env.cache.clear()
-    yield
+    pages = world.app.jinja_env
+    assert pages.cache is not None
+    escapes, pages.autoescape = pages.autoescape, False
+    pages.cache.clear()
+    try:
+        yield
+    finally:
+        pages.autoescape = escapes
+        pages.cache.clear()
 
 
 def strange_addresses(world: World) -> list[str]:

@@ -20,7 +20,8 @@ _STRANGE = """[...document.querySelectorAll('*')].filter(node =>
     ['IFRAME', 'OBJECT', 'EMBED', 'BASE', 'MARQUEE', 'MATH', 'VIDEO', 'STYLE'].includes(node.tagName)
     || (node.tagName === 'SCRIPT' && !new URL(node.src || 'x:').pathname.startsWith('/static/'))
     || (node.tagName === 'META' && node.httpEquiv === 'refresh')
-    || [...node.attributes].some(a => /^on|^hx-on/.test(a.name) || /^\\s*javascript:/i.test(a.value))
+    || [...node.attributes].some(a => /^on|^hx-on/.test(a.name)
+        || (/^(href|src|action|data|formaction|xlink:href)$/.test(a.name) && /^\\s*javascript:/i.test(a.value)))
 ).map(node => node.outerHTML.slice(0, 120))"""
 
 
@@ -58,7 +59,7 @@ def look(world: World, browser: Browser, paths: dict[str, list[str]], texts: lis
             context = browser.new_context(locale="en-GB")
             try:
                 _look_as(world, context, url, name, addresses, seen)
-                if name and texts:
+                if texts:
                     _send_forms(context.pages[0], url, addresses, texts, seen)
             finally:
                 context.close()
@@ -95,35 +96,33 @@ def _judge(page: Page, address: str, seen: Seen) -> None:
     seen.strange += [f"{where}: {entry}" for entry in page.evaluate(_STRANGE)]
 
 
-_FILL = """([index, text]) => {
-    const form = [...document.forms].filter(f => f.method === 'post' && !f.action.endsWith('/logout'))[index];
-    if (!form) return null;
+_FORMS = "[...document.forms].filter(f => f.method === 'post' && !f.action.endsWith('/logout'))"
+_PLACES = f"{_FORMS}.map(form => form.getAttribute('action'))"
+_SEND = f"""([action, text]) => {{
+    const form = {_FORMS}.find(f => f.getAttribute('action') === action);
     for (const e of form.elements)
-        if (['text', 'search', 'url', 'password', 'textarea'].includes(e.type)) { e.maxLength = 100000; e.value = text; }
-    form.noValidate = true;
-    return form.getAttribute('action');
-}"""
-_SEND = """index => HTMLFormElement.prototype.submit.call(
-    [...document.forms].filter(f => f.method === 'post' && !f.action.endsWith('/logout'))[index])"""
+        if (['text', 'search', 'url', 'password', 'textarea'].includes(e.type)) {{
+            e.maxLength = 100000; e.value = text;
+        }}
+    HTMLFormElement.prototype.submit.call(form);
+}}"""
+_ENDS_IT = ("cancel", "confirm", "try", "end")
 
 
 def _send_forms(page: Page, url: str, addresses: list[str], texts: list[str], seen: Seen) -> None:
     """Each form once for each place that it leads to; ids in an address are one place."""
     known: set[str] = set()
     for address in addresses:
-        index = 0
-        while True:
-            page.goto(url + address)
-            action = page.evaluate(_FILL, [index, texts[len(known) % len(texts)]])
-            if action is None:
-                break
+        page.goto(url + address)
+        for action in page.evaluate(_PLACES):
             place = "/".join(part for part in action.split("/") if len(part) < 20)
-            if place not in known and not place.endswith(("cancel", "confirm")):
-                known.add(place)
-                with page.expect_navigation():
-                    page.evaluate(_SEND, index)
-                _judge(page, f"the form {action}", seen)
-                seen.forms += 1
-            index += 1
-            if index > 40:
-                break
+            if place in known or place.endswith(_ENDS_IT):
+                continue
+            page.goto(url + address)
+            if action not in page.evaluate(_PLACES):
+                continue  # what was sent before has taken it away
+            with page.expect_navigation():
+                page.evaluate(_SEND, [action, texts[len(known) % len(texts)]])
+            _judge(page, f"the form {action}", seen)
+            known.add(place)
+    seen.forms += len(known)

@@ -50,13 +50,13 @@ class Planted:
     faults: list[str] = field(default_factory=list)
 
 
-def plant(world: World) -> Planted:
-    """Send every text in every field, by the API; a field takes it or says 4xx."""
+def plant(world: World, step: int = 1) -> Planted:
+    """Send every text (or one of some) in every field, by the API; a field takes it or says 4xx."""
     root = world.token("root", "admin", "bookings:read", "bookings:write", "accounts:read")
     world.call(root, "PATCH", "/accounts/ada", {"level": 2})
     ada = world.token("ada", "bookings:read", "bookings:write")
     planted = Planted()
-    for number, text in enumerate((*PAYLOADS, HUGE)):
+    for number, text in enumerate((*PAYLOADS[::step], HUGE)):
         for token, method, path, body in _calls(world, root, ada, text, number):
             headers = {"Authorization": f"Bearer {token}", "If-Match": "*"}
             answer = world.client.open(f"/api/v1{path}", method=method, json=body, headers=headers)
@@ -165,5 +165,5 @@ def pages(world: World, planted: Planted, some: int) -> dict[str, list[str]]:
     return {
         "ada": [*ada, *echoes],
         "root": [*asked, *journal],
-        "": ["/", *calendars, *nowhere, "/login?next=%2F%22%3E"],
+        "": ["/", *calendars[:1], *nowhere, "/login?next=%2F%22%3E"],
     }

@@ -33,4 +33,7 @@ def _entry(title: str, module: str, short: float, full: float) -> Entry:
 
 PROOFS: dict[str, Entry] = {
     "simulator": _entry("The simulator", "sim.proof", 600, 6 * 3600),
+    "race": _entry("Never oversold: the race", "race.proof", 600, 12 * 3600),
+    "history": _entry("Answers that some order explains", "history.proof", 400, 6 * 3600),
+    "interleavings": _entry("Every interleaving of a promise", "interleavings.proof", 400, 3600),
 }

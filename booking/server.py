@@ -1,7 +1,8 @@
 """`booking serve`: one small process that starts the web and the scheduler, watches them, and ends with them.
 
 What dies is started again, with growing patience; only a web server that never came up ends the service,
-because starting it again would not cure that. If this process is killed, the kernel ends its parts with
+because starting it again would not cure that. On SIGHUP the parts are renewed while the service goes on: the
+new web server answers before the old one ends. If this process is killed, the kernel ends its parts with
 it. Clusters stand apart, in sessions of their own: they live on, and the next start finds them.
 """
 
@@ -18,10 +19,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 
@@ -38,8 +38,12 @@ log = logging.getLogger(__name__)
 BACKLOG = 512
 STOP_SECONDS = 4.0
 """How long the parts may take to end before they are killed."""
-_GRACE_SECONDS = 2
-"""How long running requests may take after that."""
+GRACE_SECONDS = 30
+"""How long running requests may take, and a tick of the scheduler, when the parts are renewed."""
+_COMING_SECONDS = 60.0
+"""How long a new web server may take to come up before the old one is kept."""
+_READY = "WEB_READY_FD"
+"""The variable with the descriptor to which a web process tells that it can answer."""
 _STEP_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _STEADY_SECONDS = 10.0
@@ -80,28 +84,6 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def as_json(made: setup.FirstSetUp | None) -> dict[str, Any]:
-    """What a set-up made, for programs."""
-    if made is None:
-        return {}
-    return {
-        "admin": {"name": made.admin, "password": made.admin_password},
-        "user": {"name": made.user, "password": made.user_password},
-        "token": made.token,
-    }
-
-
-def announcement(made: setup.FirstSetUp) -> str:
-    """What a set-up made, for people."""
-    return f"""
-The first set-up is complete. Keep these: they are shown this once, and stored only as hashes.
-
-  administrator   {made.admin}   password  {made.admin_password}
-  user            {made.user}    password  {made.user_password}
-  API token       {made.token}
-"""
-
-
 @dataclass
 class Part:
     """A process of the service, and how it fared."""
@@ -113,6 +95,36 @@ class Part:
     pause: float = _FIRST_PAUSE
     due_at: float = 0.0
     """When it may be started again."""
+    heir: Heir | None = None
+    """The process that takes its place, once it can answer."""
+    is_renewed: bool = False
+    """Whether it was asked to end, so that a new one is started at once."""
+
+
+class Heir:
+    """A web server that comes up beside the one in service; its processes tell when they can answer."""
+
+    def __init__(self, start: Callable[[int], subprocess.Popen[bytes]], processes: int) -> None:
+        self._told, tell = os.pipe()
+        os.set_blocking(self._told, False)
+        self.process = start(tell)
+        os.close(tell)
+        self._awaited = processes
+        self._late_at = time.monotonic() + _COMING_SECONDS
+
+    def is_ready(self) -> bool:
+        """Whether all its processes can answer; never waits."""
+        try:
+            self._awaited -= len(os.read(self._told, 64))
+        except BlockingIOError:
+            return False
+        return self._awaited <= 0
+
+    def has_failed(self) -> bool:
+        return self.process.poll() is not None or time.monotonic() > self._late_at
+
+    def close(self) -> None:
+        os.close(self._told)
 
 
 class Supervisor:
@@ -128,7 +140,10 @@ class Supervisor:
         if with_scheduler:
             self._parts.append(Part("scheduler", _python("booking.cli", "scheduler")))
         self._knock = Knock(self.address)
+        self._leaving: list[tuple[subprocess.Popen[bytes], float]] = []
+        """Processes that finish what they have begun, and when they are killed."""
         self._stopping = False
+        self._renewing = False
         self._announced = False
 
     @property
@@ -158,10 +173,14 @@ class Supervisor:
         configure_logging()
         for number in _SIGNALS:
             signal.signal(number, self._stop)
+        if not sys.stdin or not sys.stdin.isatty():  # a terminal that is closed ends what it started
+            signal.signal(signal.SIGHUP, self._renew)
         while not self._stopping:
             for part in self._parts:
                 if not self._keep(part):
                     return 1
+                self._succeed(part)
+            self._see_off()
             if not self._announced and self._knock.is_answered():
                 self._announced = True
                 say(f"Serving at {self.url} (Ctrl-C ends it)")
@@ -172,6 +191,47 @@ class Supervisor:
 
     def _stop(self, _number: int, _frame: object) -> None:
         self._stopping = True
+
+    def _renew(self, _number: int, _frame: object) -> None:
+        self._renewing = True
+
+    def _succeed(self, part: Part) -> None:
+        """Bring up the successor of a part, and let it take over once it can answer."""
+        if part.heir is None:
+            if self._renewing and self._announced:
+                self._begin_to_renew(part)
+        elif part.heir.is_ready():
+            log.info("the new %s has taken over", part.name)
+            self._let_go(part.process)
+            part.process, part.started_at = part.heir.process, time.monotonic()
+            part.heir.close()
+            part.heir = None
+        elif part.heir.has_failed():
+            log.error("the new %s did not come up; the old one serves on", part.name)
+            self._let_go(part.heir.process)
+            part.heir.close()
+            part.heir = None
+
+    def _begin_to_renew(self, part: Part) -> None:
+        if part is self._parts[-1]:
+            self._renewing = False
+        if part.name == "web":
+            part.heir = Heir(lambda tell: self._start(part, tell), self._settings.workers)
+        elif part.process is not None:
+            # Its successor goes on where it stopped; two of them would not be wrong, only useless.
+            part.is_renewed = True
+            part.process.terminate()
+
+    def _let_go(self, process: subprocess.Popen[bytes] | None) -> None:
+        if process is not None:
+            process.terminate()
+            self._leaving.append((process, time.monotonic() + GRACE_SECONDS + STOP_SECONDS))
+
+    def _see_off(self) -> None:
+        for process, until in self._leaving:
+            if process.poll() is None and time.monotonic() > until:
+                process.kill()
+        self._leaving = [(process, until) for process, until in self._leaving if process.poll() is None]
 
     def _keep(self, part: Part) -> bool:
         """Start a part that is not there; False if the service cannot be."""
@@ -184,17 +244,26 @@ class Supervisor:
             if part.name == "web" and not self._announced:
                 log.error("the web server did not come up (%s)", status)
                 return False
-            if now - part.started_at > _STEADY_SECONDS:
-                part.pause = _FIRST_PAUSE
-            part.due_at = now + part.pause
-            log.warning("the %s ended (%s) and is started again in %g s", part.name, status, part.pause)
-            part.pause = min(part.pause * 2, _LONGEST_PAUSE)
+            if part.is_renewed:
+                part.is_renewed, part.due_at = False, now
+            else:
+                self._note_end(part, status, now)
         if now >= part.due_at:
             part.process, part.started_at = self._start(part), now
         return True
 
-    def _start(self, part: Part) -> subprocess.Popen[bytes]:
+    def _note_end(self, part: Part, status: int, now: float) -> None:
+        if now - part.started_at > _STEADY_SECONDS:
+            part.pause = _FIRST_PAUSE
+        part.due_at = now + part.pause
+        log.warning("the %s ended (%s) and is started again in %g s", part.name, status, part.pause)
+        part.pause = min(part.pause * 2, _LONGEST_PAUSE)
+
+    def _start(self, part: Part, tell: int | None = None) -> subprocess.Popen[bytes]:
+        """Start a part; `tell` is where a web server says that it can answer."""
         ours = os.getpid()
+        told = {} if tell is None else {_READY: str(tell)}
+        descriptors = (self._listener.fileno(), *([] if tell is None else [tell]))
 
         def leash() -> None:
             die_with_parent(signal.SIGKILL)
@@ -204,13 +273,16 @@ class Supervisor:
         return subprocess.Popen(
             part.command,
             stdin=subprocess.DEVNULL,
-            pass_fds=(self._listener.fileno(),) if part.name == "web" else (),
+            env={**os.environ, **told},
+            pass_fds=descriptors if part.name == "web" else (),
             # This process has one thread, so that code may run between fork and exec.
             preexec_fn=leash,  # noqa: PLW1509
         )
 
     def _end_parts(self) -> None:
         running = [part.process for part in self._parts if part.process is not None]
+        running += [part.heir.process for part in self._parts if part.heir is not None]
+        running += [process for process, _ in self._leaving]
         for process in running:
             process.terminate()
         until = time.monotonic() + STOP_SECONDS
@@ -246,7 +318,7 @@ def _web(settings: Settings, listener: int) -> tuple[str, ...]:
         *("--bind", f"fd://{listener}"),
         *("--worker-class", "gthread"),
         *("--workers", str(settings.workers), "--threads", str(settings.threads)),
-        *("--graceful-timeout", str(_GRACE_SECONDS)),
+        *("--graceful-timeout", str(GRACE_SECONDS)),
         *("--log-level", "warning"),
         "--no-control-socket",
         "booking:create_app()",
@@ -286,6 +358,13 @@ def post_fork(_arbiter: object, _worker: object) -> None:
     """Gunicorn calls this in each new web process: it shall not outlive the one that started it."""
     die_with_parent(signal.SIGKILL)
     configure_logging()
+
+
+def post_worker_init(_worker: object) -> None:
+    """Gunicorn calls this in each web process that can answer: the supervisor may be waiting for it."""
+    if _READY in os.environ:
+        with suppress(OSError):  # one that is started later tells nobody
+            os.write(int(os.environ[_READY]), b".")
 
 
 def run_scheduler(ctx: Context, provisioner: Provisioner) -> None:

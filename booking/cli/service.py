@@ -24,12 +24,13 @@ def init_command(*, bare: bool, as_json: bool) -> None:
     Passwords and the token are printed once and kept nowhere in the clear.
     """
     from booking import server
+    from booking.cli import first
 
     made = server.set_up(context.migrated_context(context.settings()), bare=bare)
     if as_json:
-        print_json({"first": made is not None, **server.as_json(made)})
+        print_json({"first": made is not None, **first.as_json(made)})
     elif made is not None:
-        click.echo(server.announcement(made))
+        click.echo(first.announcement(made))
     else:
         click.echo("The database is up to date.")
 
@@ -41,9 +42,11 @@ def init_command(*, bare: bool, as_json: bool) -> None:
 def serve_command(host: str | None, port: int | None, *, no_scheduler: bool) -> None:
     """Serve the site and the API, with the scheduler, until Ctrl-C or SIGTERM.
 
-    A database is made or brought up to date first. What dies is started again.
+    A database is made or brought up to date first. What dies is started again. SIGHUP renews the web server and
+    the scheduler while requests are answered.
     """
     from booking import server
+    from booking.cli import first
 
     # The parts read their settings from the environment too.
     if host is not None:
@@ -61,7 +64,7 @@ def serve_command(host: str | None, port: int | None, *, no_scheduler: bool) -> 
         made = server.set_up(ctx)
         ctx.db.engine.dispose()
         if made is not None:
-            click.echo(server.announcement(made))
+            click.echo(first.announcement(made))
         sys.stdout.flush()
         raise SystemExit(supervisor.run(click.echo))
 

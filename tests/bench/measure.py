@@ -2,76 +2,101 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median, quantiles
+from typing import Any
+
+Timer = Callable[[int], list[float]]
+"""Does something so many times and says how many microseconds each took."""
 
 
 @dataclass
 class Case:
-    """One thing to time, at one size; `before` is done before each call and not timed."""
+    """One thing to time: a question, answered by a design on a database, over so many reservations."""
 
-    name: str
-    entries: int
-    call: Callable[[], object]
-    before: Callable[[], object] | None = None
-    calls: int = 20
+    what: str
+    design: str
+    n: int
+    database: str
+    time: Timer
+    calls: int = 10
+    pools: int = 1
+    wrong: int = 0
+    """How many of the cells it answers wrongly."""
+    note: str = ""
     micros: list[float] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list)
+    """The median of each round."""
 
     def round(self) -> None:
-        for _ in range(self.calls):
-            if self.before is not None:
-                self.before()
+        taken = self.time(self.calls)
+        self.micros += taken
+        self.rounds.append(median(taken))
+
+    @property
+    def middle(self) -> float:
+        return median(self.rounds)
+
+    def as_json(self) -> dict[str, Any]:
+        quarters = quantiles(self.micros, n=4) if len(self.micros) > 1 else [self.micros[0]] * 3
+        return {
+            "what": self.what,
+            "design": self.design,
+            "database": self.database,
+            "n": self.n,
+            "pools": self.pools,
+            "unit": "us",
+            "min": round(min(self.micros), 2),
+            "q1": round(quarters[0], 2),
+            "median": round(self.middle, 2),
+            "q3": round(quarters[2], 2),
+            "rounds": [round(value, 2) for value in self.rounds],
+            "calls": len(self.micros),
+            "wrong_cells": self.wrong,
+            "note": self.note,
+        }
+
+
+def timed(call: Callable[[], object], before: Callable[[], object] | None = None) -> Timer:
+    """Times a call; `before` is done before each, and not timed."""
+
+    def time_it(calls: int) -> list[float]:
+        micros = []
+        for _ in range(calls):
+            if before is not None:
+                before()
             start = time.perf_counter()
-            self.call()
-            self.micros.append((time.perf_counter() - start) * 1e6)
+            call()
+            micros.append((time.perf_counter() - start) * 1e6)
+        return micros
+
+    return time_it
 
 
 def interleaved(cases: Sequence[Case], rounds: int) -> None:
-    """Each round runs every case, in an order that turns about; the first call of each is a warm-up."""
+    """Each round runs every case, in an order that turns about; one call of each is a warm-up."""
     for case in cases:
-        case.call()
+        case.time(1)
     for number in range(rounds):
         for case in cases if number % 2 else cases[::-1]:
             case.round()
 
 
-def report(cases: Sequence[Case], goals: Mapping[str, float]) -> bool:
-    """A JSON line for each case and for each ratio of the largest size to the smallest; a table on stderr.
+@dataclass(frozen=True)
+class Ratio:
+    """How many times longer one thing takes than another: the median of the rounds, and their range."""
 
-    :returns: whether every goal is met.
-    """
-    met = True
-    _table("case", "entries", "median us", "p95 us", "calls")
-    for case in cases:
-        middle, late = median(case.micros), quantiles(case.micros, n=20)[-1]
-        _line(
-            case=case.name,
-            entries=case.entries,
-            median_us=round(middle, 1),
-            p95_us=round(late, 1),
-            calls=len(case.micros),
-        )
-        _table(case.name, case.entries, f"{middle:.0f}", f"{late:.0f}", len(case.micros))
-    for name in dict.fromkeys(case.name for case in cases):
-        sizes = sorted((case for case in cases if case.name == name), key=lambda case: case.entries)
-        if len(sizes) < 2:
-            continue
-        ratio, goal = median(sizes[-1].micros) / median(sizes[0].micros), goals.get(name)
-        met = met and (goal is None or ratio <= goal)
-        entries = [sizes[0].entries, sizes[-1].entries]
-        _line(case=name, entries=entries, ratio_of_medians=round(ratio, 3), goal=goal)
-        _table(name, f"{entries[1]} / {entries[0]}", f"x {ratio:.2f}", f"goal {goal}" if goal else "")
-    return met
+    value: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} ({self.least:.3g} to {self.most:.3g})"
 
 
-def _line(**values: object) -> None:
-    print(json.dumps(values), flush=True)
-
-
-def _table(*cells: object) -> None:
-    first, *rest = map(str, cells)
-    print(f"{first:<36}" + "".join(f"{cell:>18}" for cell in rest), file=sys.stderr)
+def ratio(above: Sequence[float], below: Sequence[float]) -> Ratio:
+    """Round by round: what was slow in one round was slow for both."""
+    each = [a / b for a, b in zip(above, below, strict=True)]
+    return Ratio(median(each), min(each), max(each))

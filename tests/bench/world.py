@@ -1,91 +1,162 @@
-"""Worlds to measure: a migrated SQLite database with one pool, twelve packages and a long ledger."""
+"""Worlds to measure: a migrated database with pools, twelve packages and a long ledger.
+
+Beside the product's tables stands `bench_taken`, one row for each reservation with a covering index: the
+least that a rival in SQL has to read.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from itertools import islice
-from pathlib import Path
-from random import Random
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, insert, update
+import numpy as np
+import psycopg
+from sqlalchemy import URL, Engine, insert, make_url, select, update
 from sqlalchemy.orm import Session
 
 from booking import migrate
 from booking.allocator.package import Package, Size
-from booking.allocator.span import minute_of
+from booking.allocator.span import instant_of
 from booking.doors import Db, Doors, open_engine
-from booking.models import Ledger, Pool
-from booking.services import packages
-from tests.support.doors import START, SequenceIds, TestClock
+from booking.models import Platform, Pool
+from booking.services import packages, setup
+from tests.bench.workload import SIZES, Taken, Workload
+from tests.support.doors import SequenceIds, TestClock
+from tests.support.postgres import conninfo
 from tests.support.site import ROOT, Site, make_site
 
-PACKAGES = 12
-ZONE = "Europe/London"
-_CORES, _MEMORY_MIB = 16384, 16384 * 4096
-_PAST, _AHEAD = timedelta(days=3 * 365), timedelta(days=2 * 365)
-_BATCH = 50_000
-_ODD_SHARE = 0.05
-"""Bookings that ended early, at whatever minute it was; they lie in the past."""
+POOL = "pool-0"
+_LEDGER = ("pool_id", "generation", "seq", "side", "start", "end", "kind", "amount")
+_TAKEN = ("pool_id", "start", "end", "cores", "memory_mib")
+_TABLE = (
+    'CREATE TABLE bench_taken (pool_id TEXT, start BIGINT, "end" BIGINT, cores BIGINT, memory_mib BIGINT)'
+)
+_INDEX = 'CREATE INDEX bench_covering ON bench_taken (pool_id, "end", start, cores, memory_mib)'
+Rows = Iterator[tuple[Any, ...]]
+
+
+def make_tables(url: URL) -> None:
+    """Migrate an empty database."""
+    engine = open_engine(url)
+    migrate.upgrade(engine)
+    engine.dispose()
 
 
 @dataclass(frozen=True)
 class World:
-    """A site whose one pool has so many ledger entries."""
+    """A site whose pools are booked as the workload says."""
 
-    entries: int
+    workload: Workload
+    database: str
+    url: URL
     site: Site
     engine: Engine
-    pool_id: str
+    pool_ids: list[str]
 
 
-def make_world(folder: Path, entries: int) -> World:
-    """A new database in the folder, filled; the same in every run."""
-    engine = open_engine(f"sqlite:///{folder / f'{entries}.db'}")
-    migrate.upgrade(engine)
-    clock = TestClock()
+def make_world(url: URL | str, workload: Workload, *, rivals: bool = True) -> World:
+    """Fill a migrated database that is empty; it becomes the same for the same seed and day."""
+    url = make_url(url)
+    engine = open_engine(url)
+    clock = TestClock(datetime.fromtimestamp(workload.now * 60, UTC) + timedelta(hours=9))
     site = make_site(Doors(clock, SequenceIds(), Db(engine, clock)))
-    pool = site.pool(_CORES, _MEMORY_MIB, timezone=ZONE, share_ratio_milli=1500)
-    for number in range(1, PACKAGES + 1):
-        packages.publish(
-            site.ctx, ROOT, Package(f"size-{number:02}", 1, Size(1, 4096), Size(number, 4096 * number))
-        )
-    _fill(site.ctx.db, pool.id, entries)
-    return World(entries, site, engine, pool.id)
+    setup.bare(site.ctx)
+    for number, (cores, memory, more_cores, more_memory) in enumerate(SIZES, start=1):
+        size = Package(f"size-{number:02}", 1, Size(cores, memory), Size(more_cores, more_memory))
+        packages.publish(site.ctx, ROOT, size)
+    ids = _pools(site, workload)
+    world = World(workload, url.get_backend_name(), url, site, engine, ids)
+    _copy(url, "ledger", _LEDGER, _entries(world))
+    site.ctx.db.run("fill", lambda session: _advance(session, world))
+    if rivals:
+        _execute(url, _TABLE)
+        _copy(url, "bench_taken", _TAKEN, _taken(world))
+        _execute(url, _INDEX)
+    _execute(url, "ANALYZE" if world.database == "sqlite" else "VACUUM ANALYZE")
+    return world
 
 
-def _fill(db: Db, pool_id: str, entries: int) -> None:
-    before = db.read("generation", lambda session: session.get_one(Pool, pool_id).generation)
-    rows = _rows(pool_id, before, entries)
+def _pools(site: Site, workload: Workload) -> list[str]:
+    """The pools' ids; the first is made by the service, the others as it made that."""
+    first = site.pool(0, name=POOL, timezone="Europe/London")
+    ids = [first.id, *(f"{first.id}-{number}" for number in range(1, workload.pools))]
 
     def write(session: Session) -> None:
-        while batch := list(islice(rows, _BATCH)):
-            session.execute(insert(Ledger), batch)
-            session.execute(update(Pool).values(generation=batch[-1]["generation"]))
+        known = session.execute(select(Pool.__table__).where(Pool.id == first.id)).one()._asdict()
+        platform = session.scalar(select(Platform.id))
+        for number, pool_id in list(enumerate(ids))[1:]:
+            row = known | {"id": pool_id, "name": f"pool-{number}", "epoch": f"{pool_id}-epoch"}
+            # Later, so that the first pool stays the first.
+            row |= {"platform_id": platform, "created_at": known["created_at"] + timedelta(seconds=number)}
+            session.execute(insert(Pool.__table__), row)  # type: ignore[arg-type]
 
-    db.run("fill", write)
+    site.ctx.db.run("pools", write)
+    return ids
 
 
-def _rows(pool_id: str, generation: int, count: int) -> Iterator[dict[str, object]]:
-    """Bookings of hours to weeks over five years, two entries each, one generation each."""
-    random = Random(count)
-    now = minute_of(START)
-    first, last = minute_of(START - _PAST), minute_of(START + _AHEAD)
-    for number in range(count // 2):
-        start = random.randrange(first, last, 60)
-        end = start + 60 * max(1, int(random.lognormvariate(3, 1)))
-        if end < now and random.random() < _ODD_SHARE:
-            end -= random.randrange(1, 60)
-        side, cores = random.choice(("reserved", "reserved", "shared")), random.choice((1, 2, 4, 8, 16))
-        for seq, (kind, amount) in enumerate((("cores", cores), ("memory_mib", 4096 * cores))):
-            yield {
-                "pool_id": pool_id,
-                "generation": generation + 1 + number,
-                "seq": seq,
-                "side": side,
-                "start": start,
-                "end": end,
-                "kind": kind,
-                "amount": amount,
-            }
+def _entries(world: World) -> Rows:
+    """The ledger: what each pool owns, the maintenance, and every reservation; a generation for each."""
+    workload = world.workload
+    for number, pool_id in enumerate(world.pool_ids):
+        capacity = workload.capacity(number)
+        everything = Taken(*(np.array([value]) for value in (0, 200 * 365 * 24 * 60, *capacity)))
+        generation = 0
+        parts = (
+            ("physical", 1, everything),
+            ("physical", -1, workload.windows(number)),
+            ("reserved", 1, workload.reservations(number)),
+        )
+        for side, sign, taken in parts:
+            for start, end, cores, memory in zip(*(column.tolist() for column in taken), strict=True):
+                generation += 1
+                head = (pool_id, generation)
+                yield (*head, 0, side, start, end, "cores", sign * cores)
+                yield (*head, 1, side, start, end, "memory_mib", sign * memory)
+
+
+def _advance(session: Session, world: World) -> None:
+    for number, pool_id in enumerate(world.pool_ids):
+        count = 1 + len(world.workload.taken(number).start)
+        session.execute(update(Pool.__table__).where(Pool.id == pool_id).values(generation=count))  # type: ignore[arg-type]
+
+
+def _taken(world: World) -> Rows:
+    for number, pool_id in enumerate(world.pool_ids):
+        taken = world.workload.taken(number)
+        for row in zip(*(column.tolist() for column in taken), strict=True):
+            yield (pool_id, *row)
+
+
+def _copy(url: URL, table: str, columns: tuple[str, ...], rows: Rows) -> None:
+    """Many rows, as fast as the database takes them."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    if url.get_backend_name() == "postgresql":
+        text = f"COPY {table} ({names}) FROM STDIN".encode()
+        with psycopg.connect(conninfo(url)) as connection, connection.cursor().copy(text) as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    marks = ", ".join("?" * len(columns))
+    plain = sqlite3.connect(str(url.database))
+    plain.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+    plain.commit()
+    plain.close()
+
+
+def _execute(url: URL, statement: str) -> None:
+    if url.get_backend_name() == "postgresql":
+        with psycopg.connect(conninfo(url), autocommit=True) as connection:
+            connection.execute(statement.encode())
+        return
+    plain = sqlite3.connect(str(url.database))
+    plain.execute(statement)
+    plain.commit()
+    plain.close()
+
+
+def instant(minute: int) -> datetime:
+    """A minute as the services take it."""
+    return instant_of(minute)

@@ -1,0 +1,118 @@
+"""The bench works and asks everybody the same; how fast anybody is depends on the machine and is not tested."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.bench import __main__ as bench
+from tests.bench import ours, sql, web
+from tests.bench.page import BEGIN, END, put_in
+from tests.bench.plot import plot
+from tests.bench.rivals.indico import Indico, free_rooms
+from tests.bench.sql import differing
+from tests.bench.workload import DEMANDS, Truth, Window, Workload
+
+TODAY = date(2030, 3, 1)
+"""A month before the clocks change in London."""
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_quick_run_checks_all_answers_and_writes_lines_tables_and_a_plot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "performance.md"
+    target.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    (tmp_path / bench.PLOT).parent.mkdir()
+    words = ["--quick", "--seed", "7", "--page", str(target), "--only", "reads", "pools"]
+    assert bench.main(words) == 0
+    lines = lines_of(capsys)
+    measured = {(line["what"], line.get("design"), line.get("database")) for line in lines}
+    for database in ("sqlite", "postgresql"):
+        for what in (ours.CALENDAR, ours.CAN_I, ours.EARLIEST):
+            assert {(what, ours.OURS, database), (what, sql.EXACT, database)} <= measured
+    assert all(line["wrong_cells"] == 0 for line in lines[1:] if line["design"] != sql.NAIVE)
+    text = target.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "| goal | wanted | measured |" in text
+    ET.parse(tmp_path / bench.PLOT)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_a_quick_run_of_writes_and_requests_oversells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--quick", "--seed", "7", "--only", "writes", "web"]) == 0
+    lines = lines_of(capsys)
+    booked = [line for line in lines if line["what"] == "writes" and line["design"] == "booking"]
+    assert len(booked) == 3
+    assert {(line["refused"], line["locked"]) for line in booked} == {(0, 0)}
+    asked = {line["design"] for line in lines if line["what"] == web.WHAT}
+    assert asked == {web.PLAIN, web.JSON, web.UNCHANGED, web.COLD, web.HTML}
+
+
+def test_the_same_seed_draws_the_same_bookings_and_another_draws_others() -> None:
+    first, again, other = (Workload(200, seed, TODAY).taken() for seed in (1, 1, 2))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    assert (first.start[:200] != other.start[:200]).any()
+
+
+def test_every_booking_is_in_one_pool() -> None:
+    workload = Workload(500, 3, TODAY, pools=7)
+    assert sum(len(workload.reservations(pool).start) for pool in range(7)) == 500
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_truth_is_what_counting_hour_by_hour_finds(seed: int) -> None:
+    workload = Workload(400, seed, TODAY)
+    truth, taken, edges = Truth.of(workload), workload.taken(), workload.edges.tolist()
+    capacity = workload.capacity()
+    for cell, (start, end) in list(enumerate(pairwise(edges)))[20:40]:
+        least = [10**12, 10**12]
+        for hour in range(start, end, 60):
+            there = (taken.start <= hour) & (hour < taken.end)
+            for kind, amount in enumerate((taken.cores, taken.memory)):
+                least[kind] = min(least[kind], int(capacity[kind] - amount[there].sum()))
+        found = [row[cell] for row in truth.calendar()]
+        assert found == [max(0, min(least[0] // c, least[1] // m)) for c, m in DEMANDS.tolist()]
+
+
+def test_the_days_of_the_calendar_are_local_ones() -> None:
+    lengths = {b - a for a, b in pairwise(Workload(1, 0, date(2030, 1, 10)).edges.tolist())}
+    assert lengths == {24 * 60}
+    assert 25 * 60 in {b - a for a, b in pairwise(Workload(1, 0, date(2030, 7, 1)).edges.tolist())}
+
+
+def test_free_rooms_are_those_without_any_booking(tmp_path: Path) -> None:
+    workload = Workload(400, 1, TODAY)
+    edges = workload.edges.tolist()
+    rival = Indico(workload, 400, tmp_path)
+    assert rival.calendar() == [free_rooms(workload, 400, edges)]
+    window = Window(edges[3], edges[7], 0)
+    assert rival.can_i(window) == free_rooms(workload, 400, [window.start, window.end])[0]
+
+
+def test_wrong_cells_are_counted() -> None:
+    assert differing([[1, 2], [3, 4]], [[1, 2], [3, 5]]) == 1
+
+
+def test_a_page_without_a_place_for_the_tables_is_refused() -> None:
+    with pytest.raises(ValueError, match="measured"):
+        put_in("no place", "tables")
+
+
+def test_a_plot_is_xml_also_with_signs_in_its_names_and_one_point() -> None:
+    drawn = plot("a < b", "x & y", {"<one>": [(10, 3.0)], "two": [(10, 1.0), (1000, 2e6)]})
+    assert "1 s" in drawn
+    ET.fromstring(drawn)

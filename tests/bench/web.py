@@ -1,0 +1,98 @@
+"""What a request costs the processes of `booking serve`: their CPU time, which a busy machine hardly changes."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+from tests.bench.measure import Case, interleaved
+from tests.bench.workload import ASKED, DAYS
+from tests.bench.world import POOL, World
+from tests.e2e.service import Running
+
+PLAIN, JSON, HTML = "plain endpoint", "calendar JSON", "calendar HTML"
+UNCHANGED, COLD = "calendar JSON, 304", "calendar JSON, cold cache"
+_YEAR = timedelta(days=364)
+WHAT = "CPU of a request"
+
+
+class Site:
+    """The production server over a world, as a process of its own, and one browser."""
+
+    def __init__(self, world: World, folder: Path, stack: ExitStack) -> None:
+        self.world = world
+        settings = {
+            "BOOKING_DATABASE_URL": world.url.render_as_string(hide_password=False),
+            "BOOKING_PROVISIONER": "null",
+        }
+        self._running = Running(folder, "serve", "--no-scheduler", settings=settings)
+        stack.callback(self._running.close)
+        host, port = self._running.says(r"Serving at http://([\d.:]+)/").split(":")
+        self._connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        stack.callback(self._connection.close)
+        self._parts: list[int] = []
+
+    def ask(self, path: str, headers: Mapping[str, str], status: int) -> http.client.HTTPResponse:
+        """One request, answered and read.
+
+        :raises AssertionError: if the status is another.
+        """
+        try:
+            return self._asked(path, headers, status)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            self._connection.close()  # it was idle for too long
+            return self._asked(path, headers, status)
+
+    def _asked(self, path: str, headers: Mapping[str, str], status: int) -> http.client.HTTPResponse:
+        self._connection.request("GET", path, headers=dict(headers))
+        answer = self._connection.getresponse()
+        body = answer.read()
+        assert answer.status == status, (path, answer.status, body[:500])
+        return answer
+
+    def cpu(self) -> float:
+        """Microseconds that the web processes have run so far, by the kernel's own account of each thread."""
+        self._parts = self._parts or self._running.parts()[1:]
+        spent = 0
+        for pid in self._parts:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                spent += int((task / "schedstat").read_text().split()[0])
+        return spent / 1e3
+
+    def cases(self, calls: int) -> list[Case]:
+        first = self.world.workload.today + timedelta(days=ASKED)
+        last = first + timedelta(days=DAYS)
+        calendar = f"/api/v1/availability?pool={POOL}&from={first}&to={last}&granularity=day"
+        # No cache reaches back so far: such a calendar is built from the ledger each time.
+        past = calendar.replace(f"{first}", f"{first - _YEAR}").replace(f"{last}", f"{last - _YEAR}")
+        page = f"/calendar?view=10w&start={first}&pool={POOL}"
+        tag = self.ask(calendar, {}, 200).headers["ETag"]
+        asked: list[tuple[str, str, dict[str, str], int]] = [
+            (PLAIN, "/healthz", {}, 200),
+            (JSON, calendar, {}, 200),
+            (UNCHANGED, calendar, {"If-None-Match": tag}, 304),
+            (COLD, past, {}, 200),
+            (HTML, page, {}, 200),
+        ]
+        return [self._case(*one, calls) for one in asked]
+
+    def _case(self, name: str, path: str, headers: dict[str, str], status: int, calls: int) -> Case:
+        def time_it(count: int) -> list[float]:
+            self.ask(path, headers, status)  # after a pause another process may answer, and must be warm
+            before = self.cpu()
+            for _ in range(count):
+                self.ask(path, headers, status)
+            return [(self.cpu() - before) / count]
+
+        return Case(WHAT, name, self.world.workload.n, self.world.database, time_it, calls)
+
+
+def measure(world: World, folder: Path, rounds: int, calls: int) -> list[Case]:
+    """Every kind of request in turn."""
+    with ExitStack() as stack:
+        cases = Site(world, folder, stack).cases(calls)
+        interleaved(cases, rounds)
+    return cases

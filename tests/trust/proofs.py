@@ -32,8 +32,15 @@ def _entry(title: str, module: str, short: float, full: float) -> Entry:
 
 
 PROOFS: dict[str, Entry] = {
-    "simulator": _entry("The simulator", "sim.proof", 600, 6 * 3600),
+    "simulator": _entry("The simulator", "sim.proof", 900, 12 * 3600),
+    "bugs": _entry("Planted bugs", "bugs.proof", 900, 6 * 3600),
     "race": _entry("Never oversold: the race", "race.proof", 600, 12 * 3600),
     "history": _entry("Answers that some order explains", "history.proof", 400, 6 * 3600),
     "interleavings": _entry("Every interleaving of a promise", "interleavings.proof", 400, 3600),
+    "orphans": _entry("No orphan", "orphans.proof", 600, 3 * 3600),
+    "hostile": _entry("Hostile code", "hostile.proof", 240, 3600),
+    "chaos": _entry("The chaos hour", "chaos.proof", 900, 3 * 3600),
+    "failover": _entry("A primary is lost", "failover.proof", 500, 3 * 3600),
+    "network": _entry("A bad network", "network.proof", 500, 3 * 3600),
+    "doors": _entry("Doors locked", "doors.proof", 600, 8 * 3600),
 }

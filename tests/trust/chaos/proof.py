@@ -16,6 +16,7 @@ from tests.trust.chaos.judge import judge
 from tests.trust.chaos.killing import ProcessKiller, Wounds, kill_database
 from tests.trust.chaos.readers import read_everything
 from tests.trust.chaos.stage import Stage, left_running, stage
+from tests.trust.chaos.sweep import sweep
 from tests.trust.proof import Finding, Scale
 
 PROMISE = (
@@ -38,12 +39,14 @@ class Plan:
     """Of a client between two bookings."""
     schedulers: int = 3
     workers: int = 3
+    sweep: float = 0.0
+    """Which share of all statements of all routes the database is lost at."""
 
 
 PLANS = {
     Scale.QUICK: Plan(6, (2, 3), (60, 61), pause=0.1, schedulers=1, workers=1),
-    Scale.SHORT: Plan(150, (5, 15), (3, 10), bookings=100, pause=0.1),
-    Scale.FULL: Plan(3600, (5, 40), (5, 30), bookings=20_000),
+    Scale.SHORT: Plan(120, (5, 15), (3, 10), bookings=100, pause=0.1, sweep=0.05),
+    Scale.FULL: Plan(3600, (5, 40), (5, 30), bookings=20_000, sweep=1.0),
 }
 
 
@@ -55,6 +58,12 @@ def prove(scale: Scale, seed: int) -> Finding:
             _told(finding, plan, crowd, tally, wounds)
             judge(finding, made, crowd, wounds)
         finding.zero("processes left running", len(left_running(made.folder)))
+    if plan.sweep:
+        swept = sweep(seed, plan.sweep)
+        finding.show("routes and pages asked with the database lost at one of their statements", swept.routes)
+        finding.show("statements it was lost at", swept.outages)
+        finding.zero("answers other than 503, or as if nothing were", len(swept.faults))
+        finding.faults += swept.faults[:10]
     if scale is not Scale.FULL:
         finding.remarks.append(
             f"{plan.seconds:.0f} s of the hour; clusters are imagined, everything else is real."

@@ -52,14 +52,17 @@ class Swept:
     faults: list[str] = field(default_factory=list)
 
 
-def sweep(seed: int, share: float = 1.0) -> Swept:
-    """Lose the database at every statement of every request, or at a share of them that the seed draws."""
+def sweep(seed: int, share: float = 1.0, most: int = 1000) -> Swept:
+    """Lose the database at every statement of every request, or at a share of them that the seed draws.
+
+    At most so many routes, the first by name.
+    """
     found, dice = Swept(), random.Random(f"{seed}/sweep")
     with TemporaryDirectory(prefix="booking-sweep-") as folder, open_world(Path(folder)) as world:
         people = callers(world)
         world.put_back("alive")
         with _outage(world) as outage:
-            for (method, path), row in sorted(TABLE.items()):
+            for (method, path), row in sorted(TABLE.items())[:most]:
                 caller = _who_may(people, path, row)
                 found.routes += 1
                 _one(world, outage, method, path, row, caller, found, dice, share)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.bench import ours, sql, web, writes
-from tests.bench.measure import Case, Ratio, ratio
+from tests.bench.measure import Case, Ratio, compared
 from tests.bench.suite import DATABASES, Found
 
 SHORT = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "": ""}
@@ -40,11 +40,6 @@ def find(found: Found, what: str, design: str, n: int, database: str) -> Case | 
         ),
         None,
     )
-
-
-def compared(above: Case | None, below: Case | None) -> Ratio | None:
-    """How many times longer the first takes, if both were measured."""
-    return ratio(above.rounds, below.rounds) if above and below else None
 
 
 def _at_most(name: str, bar: float, value: Ratio | None) -> Iterator[Goal]:

@@ -91,12 +91,22 @@ class Ratio:
     value: float
     least: float
     most: float
+    quickest: float | None = None
+    """The same of the quickest call of each, which other work on the machine has disturbed least."""
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ({self.least:.3g} to {self.most:.3g})"
+        quickest = "" if self.quickest is None else f"; quickest {self.quickest:.3g}"
+        return f"{self.value:.3g} ({self.least:.3g} to {self.most:.3g}{quickest})"
 
 
-def ratio(above: Sequence[float], below: Sequence[float]) -> Ratio:
+def ratio(above: Sequence[float], below: Sequence[float], quickest: float | None = None) -> Ratio:
     """Round by round: what was slow in one round was slow for both."""
     each = [a / b for a, b in zip(above, below, strict=True)]
-    return Ratio(median(each), min(each), max(each))
+    return Ratio(median(each), min(each), max(each), quickest)
+
+
+def compared(above: Case | None, below: Case | None) -> Ratio | None:
+    """How many times longer the first takes, if both were measured."""
+    if above is None or below is None:
+        return None
+    return ratio(above.rounds, below.rounds, min(above.micros) / min(below.micros))

@@ -42,7 +42,7 @@ class Plan:
     parts: tuple[str, ...] = ("reads", "pools", "writes", "web")
     processes: int = 8
     seconds: float = 2.0
-    requests: int = 60
+    requests: int = 40
     portion: int = 200
     blazar: int = 100_000
     """So many reservations `portion` and Blazar manage."""

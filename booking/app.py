@@ -54,6 +54,8 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
             "max_overflow": settings.threads,
             "pool_timeout": POOL_SECONDS,
         },
+        # Browsers keep a name with that beginning to this host and to https.
+        SESSION_COOKIE_NAME="__Host-session" if settings.secure_cookies else "session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure_cookies,

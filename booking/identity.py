@@ -16,6 +16,7 @@ from booking.services.context import Actor, Context
 
 _ACCOUNT = "account"
 _EPOCH = "epoch"
+_SINCE = "since"
 _LONGEST = 512
 """Characters of a token; ours have 43."""
 API = "/api/"
@@ -79,10 +80,12 @@ def _by_header() -> Actor:
 
 
 def _by_session() -> Actor | None:
-    account_id, epoch = session.get(_ACCOUNT), session.get(_EPOCH)
-    if not isinstance(account_id, str) or not isinstance(epoch, int):
+    account_id, epoch, since = session.get(_ACCOUNT), session.get(_EPOCH), session.get(_SINCE)
+    if not isinstance(account_id, str) or not isinstance(epoch, int) or not isinstance(since, int):
         return None
-    actor = accounts.by_session(context(), account_id, epoch)
+    # The cookie is renewed while it is used; the login that it stands for is not.
+    over = since + current_app.permanent_session_lifetime.total_seconds() < context().clock.now().timestamp()
+    actor = None if over else accounts.by_session(context(), account_id, epoch)
     if actor is None:
         session.clear()
     return actor
@@ -104,6 +107,7 @@ def login(account: Account) -> None:
     session.clear()
     session.permanent = True
     session[_ACCOUNT], session[_EPOCH] = account.id, account.session_epoch
+    session[_SINCE] = int(context().clock.now().timestamp())
     g.pop("actor", None)
 
 

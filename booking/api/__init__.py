@@ -69,7 +69,7 @@ def init_app(app: Flask) -> None:
         API_TITLE="booking", API_VERSION=__version__, OPENAPI_VERSION="3.1.0", OPENAPI_URL_PREFIX=None
     )
     converters.init_app(app)
-    api = BookingApi(app, spec_kwargs=_about())
+    api = BookingApi(app, spec_kwargs=_about(app.config["SESSION_COOKIE_NAME"]))
     converters.describe(api)
     for status in sorted({*problems.STATUS.values(), *problems.CODES}):
         api.spec.components.response(problems.component(status), _documented(status))
@@ -99,7 +99,7 @@ def _documented(status: int) -> dict[str, object]:
     }
 
 
-def _about() -> dict[str, object]:
+def _about(cookie: str) -> dict[str, object]:
     return {
         "info": {
             "description": "Book compute packages in a calendar. Instants are RFC 3339 with an offset, spans half-open, "
@@ -112,7 +112,7 @@ def _about() -> dict[str, object]:
                 "session": {
                     "type": "apiKey",
                     "in": "cookie",
-                    "name": "session",
+                    "name": cookie,
                     "description": "The website's session; a change also needs X-CSRFToken.",
                 },
             }

@@ -113,7 +113,7 @@ def by_password(ctx: Context, name: str, password: str) -> Account:
         _hasher.verify(known or nobodys, password[:LONGEST_PASSWORD])
     except (VerifyMismatchError, InvalidHashError):
         raise Unauthenticated(_WRONG) from None
-    if account is None or known is None:
+    if account is None or known is None or len(password) > LONGEST_PASSWORD:
         raise Unauthenticated(_WRONG)
     return account
 

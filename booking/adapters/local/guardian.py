@@ -9,6 +9,7 @@ killed, the kernel ends the cluster with it; the folder is then removed by the s
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -65,10 +66,14 @@ def _guard(workspace: Workspace) -> None:
     held = Containment(launch["containment"])
     containment.enter(held)
     linux.become_subreaper()
+    lifeline, ours = os.pipe()
     keeper = os.fork()
     if keeper == 0:
+        os.close(ours)
+        _follow(held, lifeline)
         _keep(workspace, held, launch)
         os._exit(0)
+    os.close(lifeline)
     status = _wait_for(keeper)
     processes.end_children(0)
     if status != 0:
@@ -76,9 +81,17 @@ def _guard(workspace: Workspace) -> None:
     _remove(workspace.folder)
 
 
+def _follow(held: Containment, lifeline: int) -> None:
+    """Let this first process inside end with its guardian, also if that ended before it could be asked."""
+    linux.die_with_parent(signal.SIGKILL if held.isolates else signal.SIGTERM)
+    # In a namespace of its own it cannot see who its parent is. The guardian writes nothing here.
+    if select.select([lifeline], [], [], 0)[0]:
+        os._exit(1)
+    os.close(lifeline)
+
+
 def _keep(workspace: Workspace, held: Containment, launch: dict[str, Any]) -> None:
     """The life of the first process inside."""
-    linux.die_with_parent(signal.SIGKILL if held.isolates else signal.SIGTERM)
     inside = workspace.inside()
     inside.make()
     notes: tuple[str, ...] = (held.sentence,)

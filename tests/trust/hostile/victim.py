@@ -57,10 +57,7 @@ class Cluster:
         return self.workspace.inside().work
 
     def start(self) -> None:
-        now = self.machine.clock.now()
-        mib = BOOKED_MIB
-        spec = ClusterSpec(self.name, "b", "ann", PACKAGE, 1, mib, 1, mib, 1, now, now + _HOUR)
-        self.machine.provisioner.provision(spec)
+        self.machine.provisioner.provision(self.machine.specification(self.name))
         assert awaited(self.is_ready), self.machine.provisioner.observe(self.name)
         # Known from now on, though it may be replaced.
         path = self.work / "witness"
@@ -109,6 +106,10 @@ class Machine:
     provisioner: LocalProvisioner
     counter: Counter
 
+    def specification(self, name: str) -> ClusterSpec:
+        now, mib = self.clock.now(), BOOKED_MIB
+        return ClusterSpec(name, "b", "ann", PACKAGE, 1, mib, 1, mib, 1, now, now + _HOUR)
+
     def cluster(self, name: str) -> Cluster:
         cluster = Cluster(name, self)
         cluster.start()
@@ -123,7 +124,7 @@ def machine(folder: Path, containment: Containment | None, plant: str = "") -> I
     home.mkdir(parents=True)
     clock = SteppedClock(site / "clock")
     before = lead_guardians_to(site)
-    provisioner = LocalProvisioner(home, clock, containment=containment)
+    provisioner = LocalProvisioner(home, clock, containment=containment, installation="ours")
     found = Machine(home, clock, provisioner, Counter(home))
     try:
         yield found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +29,12 @@ class SteppedClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.later
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def jump_to(self, moment: datetime) -> None:
         """Put it ahead; a moment that is past already changes nothing."""

@@ -7,8 +7,11 @@ the two start for packages of one name, and which clock they read; the product k
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from booking.adapters.base import ClusterSpec, Endpoint
@@ -48,12 +51,15 @@ def install(folder: str) -> None:
     if GUARDIAN in words:
         use_light_parts()
         replace_the_librarys(SteppedClock(Path(folder, "clock")))
-        _plant(Path(folder, "plant").read_text())
+        _plant(Path(folder, "plant").read_text(), Path(folder))
     elif any(word in _SERVICE for word in words):
         from booking.doors import SystemClock
+        from booking.scheduler import Scheduler
 
         clock = SteppedClock(Path(folder, "clock"))
         SystemClock.now = lambda self: clock.now()  # type: ignore[method-assign]
+        # The beat is APScheduler's, which knows the machine's clock only.
+        Scheduler.now = lambda self: datetime.now(UTC)  # type: ignore[method-assign]
         lead_guardians_to(Path(folder))
 
 
@@ -100,7 +106,7 @@ def _part(name: str, port: int) -> Command:
     return Command(name, (sys.executable, "-I", "-S", "-c", _PART, str(port)))
 
 
-def _plant(fault: str) -> None:
+def _plant(fault: str, site: Path) -> None:
     """Break the guardian on purpose, so that a trial can show that it would see it."""
     if fault == "deadline not kept":
         from booking.adapters.local.keeper import Keeper
@@ -118,5 +124,16 @@ def _plant(fault: str) -> None:
         from booking.adapters.local import linux
 
         linux.die_with_parent = lambda number: None
+    elif fault == "slow to follow its guardian":
+        from booking.adapters.local import linux
+
+        follow = linux.die_with_parent
+
+        def late(number: signal.Signals) -> None:
+            while not (site / "go").exists():
+                time.sleep(0.01)
+            follow(number)
+
+        linux.die_with_parent = late
     elif fault:
         raise ValueError(f"there is no fault {fault!r}")

@@ -16,6 +16,7 @@ from booking.models import Action, Cluster, ClusterPhase, Leadership, Pool, Rese
 from booking.scheduler import Scheduler
 from booking.services import clusters, leadership, transitions, work
 from booking.services.context import Context
+from booking.services.timelines import lock_pool
 from tests.trust.bugs.planting import Spade, bug
 
 _touch = clusters._touch_outside
@@ -50,7 +51,7 @@ def work_of_an_old_revision_still_done(spade: Spade) -> None:
         leadership.still_leading(session, epoch)
         due = session.get_one(Work, work_id)
         reservation = session.get_one(Reservation, due.reservation_id)
-        pool = session.get_one(Pool, reservation.pool_id)
+        pool = lock_pool(session, reservation.pool_id)
         if due.done_at is None:
             work._ACTS[due.action](ctx, session, pool, reservation, provisioner)
             due.done_at = ctx.clock.now()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from tests.trust.sim.hub import Violation
-from tests.trust.sim.world import simulate
 
 
 class Spade:
@@ -48,33 +44,3 @@ def bug(function: Callable[[Spade], None]) -> Callable[[Spade], None]:
     name = function.__name__.replace("_", " ")
     BUGS[name] = Bug(name, function, (function.__doc__ or "").strip())
     return function
-
-
-@contextmanager
-def planted(name: str) -> Iterator[None]:
-    """The real code with that bug in it."""
-    spade = Spade()
-    try:
-        BUGS[name].plant(spade)
-        yield
-    finally:
-        spade.clean()
-
-
-@dataclass(frozen=True)
-class Catch:
-    """What a hunt found: the seed and the first violation, or neither."""
-
-    bug: str
-    seed: int | None
-    violation: Violation | None
-
-
-def hunt(name: str, max_seeds: int, first: int = 0) -> Catch:
-    """Run seeds with a bug in the code until an invariant is broken."""
-    with planted(name):
-        for seed in range(first, first + max_seeds):
-            found = simulate(seed).violations
-            if found:
-                return Catch(name, seed, found[0])
-    return Catch(name, None, None)

@@ -104,7 +104,8 @@ def key_looked_up_without_the_lock(spade: Spade) -> None:
     ) -> tuple[Pool, None]:
         pool, _ = _locked(ctx, session, actor, request, None)
         if key is not None:
-            session.execute(delete(IdempotencyKey).where(IdempotencyKey.key == key.key))
+            mine = (IdempotencyKey.key == key.key) & (IdempotencyKey.account_id == actor.id)
+            session.execute(delete(IdempotencyKey).where(mine))
         return pool, None
 
     spade.plant(bookings, "book", book)

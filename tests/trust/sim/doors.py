@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from booking.doors import Db
 from booking.errors import NoCapacity, Unavailable
 from tests.trust.sim.hub import SECOND, Fate, Hub, Process
+from tests.trust.sim.locks import Locks, watched
 
 T = TypeVar("T")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -29,7 +31,10 @@ _BREAKS = 4
 class Watcher(Protocol):
     """Whoever looks at the database after each commit."""
 
-    def committed(self, name: str, process: Process | None) -> None: ...
+    def committed(self, name: str, process: Process | None, locks: Locks) -> None: ...
+
+    def read(self, name: str, process: Process | None, found: object) -> None:
+        """Called with what a transaction that only reads has found."""
 
     def refused(self, name: str, process: Process | None, error: NoCapacity) -> None:
         """Called before the refusing transaction is undone."""
@@ -90,31 +95,28 @@ class SimDb(Db):
         self._hub, self._process, self._watcher = hub, process, watcher
 
     def run(self, name: str, fn: Callable[[Session], T]) -> T:
-        return self._crossed(f"run:{name}", lambda: super(SimDb, self).run(name, fn))
+        self._arrive(f"run:{name}:before")
+        return super().run(name, fn)
 
     def rehearse(self, name: str, fn: Callable[[Session], T]) -> T:
         return super().rehearse(f"{name} (rehearsed)", fn)
 
     def read(self, name: str, fn: Callable[[Session], T]) -> T:
-        return self._crossed(f"read:{name}", lambda: super(SimDb, self).read(name, fn))
+        self._arrive(f"read:{name}:before")
+        return super().read(name, fn)
 
-    def _crossed(self, point: str, act: Callable[[], T]) -> T:
-        self._pass(f"{point}:before")
-        result = act()
-        self._pass(f"{point}:after")
-        return result
-
-    def _pass(self, point: str) -> None:
+    def _arrive(self, point: str) -> None:
         if self._hub.cross(point, latency=LATENCY) is Fate.LOST:
             raise Unavailable("The simulated connection broke.")
 
     def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
-        hub, task = self._hub, self._hub.task
-        assert task is not None
+        hub, point = self._hub, f"{'run' if writes else 'read'}:{name}"
         chances = replace(hub.chances, lost=hub.chances.lost * _BREAKS)
-        fate = hub.fate(f"{'run' if writes else 'read'}:{name}:within", chances)
+        fate = hub.fate(f"{point}:within", chances)
 
         def within(session: Session) -> T:
+            if Locks.present is not None:
+                Locks.present.session = session
             try:
                 result = fn(session)
             except NoCapacity as error:
@@ -123,13 +125,24 @@ class SimDb(Db):
             _interrupt(hub, fate, session)
             return result
 
+        result = self._atomic(name, within, writes=writes)
+        if hub.cross(f"{point}:after", latency=LATENCY) is Fate.LOST:
+            raise _broken(Gone("disk I/O error"))
+        return result
+
+    def _atomic(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
+        task = self._hub.task
+        assert task is not None
         task.in_transaction = True
         try:
-            result = super()._once(name, within, writes=writes)
+            with watched() if writes else nullcontext() as locks:
+                result = super()._once(name, fn, writes=writes)
         finally:
             task.in_transaction = False
-        if writes:
-            self._watcher.committed(name, self._process)
+        if locks is None:
+            self._watcher.read(name, self._process, result)
+        else:
+            self._watcher.committed(name, self._process, locks)
         return result
 
 

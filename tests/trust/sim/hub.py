@@ -24,6 +24,8 @@ SECOND = 1_000_000
 """In microseconds, the unit of the hub's time."""
 _ROUND = 12
 """In so many consecutive seeds each point meets each fate once by plan, where it is passed at all."""
+_MOST_STEPS = 50_000
+"""Ten times what a run takes where nobody runs in circles."""
 _PLAN = {0: "kill", 4: "stall", 8: "lost"}
 
 
@@ -49,6 +51,8 @@ class Chances:
 
 
 CALM = Chances()
+Aims = tuple[tuple[str, str], ...]
+"""Points with the fate that one of their passings must meet."""
 
 
 @dataclass
@@ -96,8 +100,9 @@ class Hub:
     active: ClassVar[Hub]
     """The one that runs; a planted bug has no other way to it."""
 
-    def __init__(self, seed: int, start: datetime, chances: Chances) -> None:
+    def __init__(self, seed: int, start: datetime, chances: Chances, aims: Aims = ()) -> None:
         self.seed, self.start, self.chances = seed, start, chances
+        self._aims = list(aims)
         self.dice = random.Random(seed)
         self.micros = 0
         self.steps = 0
@@ -175,6 +180,8 @@ class Hub:
         if task.in_transaction:
             self.violate("no door within a transaction", point)
         self.steps += 1
+        if self.steps == _MOST_STEPS:
+            self.violate("everybody comes to rest", point)
         fate = self.fate(point, self.chances if chances is None else chances)
         if fate is Fate.KILL:
             self.kill(task)
@@ -191,7 +198,9 @@ class Hub:
         task = self.task
         mortal = task is not None and task.process is not None
         self._met[point] += 1
-        fate = self._planned(point) if chances.planned else None
+        fate = self._aimed(point, mortal=mortal)
+        if fate is None and chances.planned:
+            fate = self._planned(point)
         if fate is None:
             lot = self.dice.random()
             if lot < chances.kill:
@@ -211,8 +220,17 @@ class Hub:
     def calm(self) -> None:
         """From now on nothing goes wrong any more, and whoever was stalled runs on."""
         self.chances = CALM
+        self._aims = []
         for task in sorted(self._stalled, key=lambda task: task.name):
             self.wake(task, self.micros)
+
+    def _aimed(self, point: str, *, mortal: bool) -> Fate | None:
+        """The fate that this seed was sent to try here, once."""
+        for aim in self._aims if mortal else ():
+            if aim[0] == point:
+                self._aims.remove(aim)
+                return Fate(aim[1])
+        return None
 
     def _planned(self, point: str) -> Fate | None:
         round_, place = divmod(self.seed, _ROUND)

@@ -6,6 +6,7 @@ for a moment.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ _STALE = 10 * SECOND
 _LATEST = 60 * SECOND
 """How long after its call has failed a cluster is made, mostly."""
 _VERY_LATE = 20 * 60 * SECOND
+_REFUSALS = ((429, "too many requests"), (500, "internal error"), (503, "not at the moment"))
 _LATENCY = 2 * SECOND
 """The longest that a call takes when nothing is wrong."""
 
@@ -40,6 +42,12 @@ class Watcher(Protocol):
     """Whoever judges what is asked of the outside."""
 
     def asked(self, call: str, reservation_id: str) -> None: ...
+
+    def listed(self) -> None:
+        """Called when the outside is listed."""
+
+    def specified(self, spec: ClusterSpec) -> None:
+        """Called with what shall be made."""
 
     def lapsed(self, reservation_id: str, ends_at: datetime) -> None:
         """A cluster ended by itself, at the deadline that it knew."""
@@ -90,12 +98,14 @@ class SimOutside(NullProvisioner):
         self._past: dict[str, tuple[int, Observed]] = {}
         """When something was last done to a cluster, and how it looked before."""
         self._landings: list[Task] = []
-        self.late = 0
+        self.counts: Counter[str] = Counter()
+        """What went wrong outside, by kind."""
 
     # -- the port -----------------------------------------------------------------------------
 
     def provision(self, spec: ClusterSpec) -> None:
         self._watcher.asked("provision", spec.reservation_id)
+        self._watcher.specified(spec)
         if self._drawn(self._trouble.late):
             self._land_later(spec)
         self._change(spec.reservation_id, lambda: super(SimOutside, self).provision(spec))
@@ -109,18 +119,24 @@ class SimOutside(NullProvisioner):
         self._change(reservation_id, lambda: super(SimOutside, self).teardown(reservation_id, grace=grace))
 
     def observe(self, reservation_id: str) -> Observed:
+        self._watcher.asked("observe", reservation_id)
         seen = super().observe(reservation_id)
         if self._drawn(self._trouble.stale):
-            seen = self._before(reservation_id, seen)
+            older = self._before(reservation_id, seen)
+            self.counts["looked stale"] += older != seen
+            seen = older
             self._watcher.doubted(reservation_id)
         return seen
 
     def inventory(self) -> frozenset[str]:
+        self._watcher.listed()
         found = super().inventory()
         if not self._drawn(self._trouble.stale):
             return found
         names = found | {name for name, (at, _) in self._past.items() if self._hub.micros - at <= _STALE}
-        return frozenset(name for name in names if self._was_there(name, name in found))
+        older = frozenset(name for name in names if self._was_there(name, name in found))
+        self.counts["listed stale"] += older != found
+        return older
 
     # -- what the simulator itself sees and does ------------------------------------------------
 
@@ -152,10 +168,13 @@ class SimOutside(NullProvisioner):
         if self._landing:
             return
         fate = self._hub.cross(f"{call}:{moment}", self._trouble.chances, _LATENCY)
-        if fate is Fate.LOST:
-            raise ProvisionerError("the call was refused" if moment == "before" else "the answer was lost")
-        if moment == "before" and self._drawn(self._trouble.refused):
-            raise ProvisionerError("too many requests")
+        if fate is Fate.LOST and moment == "after":
+            self.counts["answers lost"] += 1
+            raise ProvisionerError("the answer was lost")
+        if fate is Fate.LOST or (moment == "before" and self._drawn(self._trouble.refused)):
+            code, why = self._hub.dice.choice(_REFUSALS)
+            self.counts[f"answered {code}"] += 1
+            raise ProvisionerError(f"{code} {why}")
 
     def _change(self, reservation_id: str, act: Callable[[], None]) -> None:
         before = self._look(reservation_id)
@@ -201,7 +220,7 @@ class SimOutside(NullProvisioner):
         self._landing = True
         try:
             self._change(spec.reservation_id, lambda: super(SimOutside, self).provision(spec))
-            self.late += 1
+            self.counts["landed late"] += 1
         except ProvisionerError:
             self._hub.note(f"landing refused {spec.reservation_id}")
         self._landing = False

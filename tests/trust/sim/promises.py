@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,20 @@ class Promise:
     """One request to book, under one key, as its client knows it."""
 
     key: str
+    """The title of the booking, which nobody else gives to theirs."""
     spans: tuple[Span, ...]
     pool: str
     side: str
     size: tuple[int, int]
+    owner: str = ""
     answered: dict[str, Any] | None = None
     """The body of the first 201."""
+    at: int = 10**18
+    """When it was answered first, in the hub's time."""
+    revision: int | None = None
+    """What was last answered about the booking's revision."""
+    send: Callable[[], None] | None = None
+    """Ask once more for the same."""
     cancel_asked: bool = False
     cancelled: bool = False
     confirmed: bool = False
@@ -36,7 +44,7 @@ class Promise:
     def answer(self, body: dict[str, Any]) -> None:
         """A 201 has arrived."""
         if self.answered is None:
-            self.answered = body
+            self.answered, self.revision = body, body["revision"]
             for reservation in body["reservations"]:
                 self.ends[reservation["id"]] = reservation["end"]
 

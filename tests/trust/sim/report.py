@@ -2,70 +2,63 @@
 
 from __future__ import annotations
 
-import gc
-import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from tests.trust.sim.hub import Fate
-from tests.trust.sim.world import Result, simulate
-
-FAULTS = (Fate.KILL, Fate.STALL, Fate.LOST)
-_UNANSWERED = ("beat", "sleep")
-"""Points at which there is no answer that could be lost."""
+from tests.trust.sim.points import not_hit, share_hit
+from tests.trust.sim.world import Result
 
 
-def not_hit(points: Counter[tuple[str, str]]) -> list[str]:
-    """Each crash point with a fate that it has not met."""
-    names = sorted({name for name, _ in points})
-    return [
-        f"{name} {fate}"
-        for name in names
-        for fate in FAULTS
-        if not points[name, fate] and not (fate is Fate.LOST and name in _UNANSWERED)
-    ]
+@dataclass
+class Report:
+    """The sum of many results."""
 
+    seeds: int = 0
+    hours: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    points: Counter[tuple[str, str]] = field(default_factory=Counter)
+    traces: dict[int, str] = field(default_factory=dict)
+    violations: list[dict[str, Any]] = field(default_factory=list)
 
-def run(seeds: Iterable[int], hours: int | None = None) -> Iterable[Result]:
-    """One result after another; what dead processes leave behind is collected in between."""
-    for number, seed in enumerate(seeds):
-        yield simulate(seed, hours)
-        if number % 5 == 4:
-            gc.collect()
+    def add(self, results: Iterable[Result]) -> None:
+        for result in results:
+            self.seeds += 1
+            self.hours += result.hours
+            self.counts.update(result.counts)
+            self.points.update(result.points)
+            self.traces[result.seed] = result.trace
+            told = {"seed": result.seed, "aims": result.aims}
+            self.violations += [
+                told | {"invariant": v.invariant, "detail": v.detail, "at": v.at} for v in result.violations
+            ]
 
+    @property
+    def fates(self) -> dict[str, int]:
+        """How often each fate was met."""
+        fates: Counter[str] = Counter()
+        for (_, fate), times in self.points.items():
+            fates[fate] += times
+        return dict(sorted(fates.items()))
 
-def summary(seeds: Iterable[int], hours: int | None = None) -> dict[str, Any]:
-    """What all seeds showed, as plain values."""
-    began = time.process_time()
-    counts: Counter[str] = Counter()
-    points: Counter[tuple[str, str]] = Counter()
-    trace = blake2b(digest_size=16)
-    violations, simulated, done = [], 0.0, 0
-    for result in run(seeds, hours):
-        counts += result.counts
-        points += result.points
-        trace.update(result.trace.encode())
-        simulated += result.hours
-        done += 1
-        violations += [
-            {"seed": result.seed, "invariant": v.invariant, "detail": v.detail, "at": v.at}
-            for v in result.violations
-        ]
-    seconds = time.process_time() - began
-    fates: Counter[str] = Counter()
-    for (_, fate), times in points.items():
-        fates[fate] += times
-    return {
-        "seeds": done,
-        "simulated hours": round(simulated, 1),
-        "cpu seconds": round(seconds, 1),
-        "seeds per cpu second": round(done / seconds, 2),
-        "trace": trace.hexdigest(),
-        "violations": violations,
-        "fates": dict(sorted(fates.items())),
-        "counts": dict(sorted(counts.items())),
-        "crash points": len({name for name, _ in points}),
-        "not hit": not_hit(points),
-    }
+    @property
+    def trace(self) -> str:
+        """One hash over the traces of all seeds."""
+        told = "\n".join(f"{seed} {trace}" for seed, trace in sorted(self.traces.items()))
+        return blake2b(told.encode(), digest_size=16).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "seeds": self.seeds,
+            "simulated hours": round(self.hours, 1),
+            "trace": self.trace,
+            "violations": self.violations,
+            "fates": self.fates,
+            "counts": dict(sorted(self.counts.items())),
+            "crash points": len({name for name, _ in self.points}),
+            "crash points with each fate, in %": round(share_hit(self.points), 1),
+            "not hit": [f"{name} {fate}" for name, fate in not_hit(self.points)],
+        }

@@ -18,7 +18,7 @@ SELECT r.id, r.booking_id, b.title, r.pool_id, b.side,
        b.notebook_cores + b.worker_cores * b.worker_count,
        b.notebook_memory_mib + b.worker_memory_mib * b.worker_count,
        r.start, r."end", r.state, r.expires_at, r.at_risk, r.end_reason, c.phase, r.outcome, b.lead_minutes,
-       c.absent_at
+       c.absent_at, c.warned_at, b.account_id
 FROM reservation r JOIN booking b ON b.id = r.booking_id LEFT JOIN cluster c ON c.reservation_id = r.id
 ORDER BY r.id
 """
@@ -60,6 +60,15 @@ class Row(NamedTuple):
     lead: int
     absent_at: int | None
     """When a look first found nothing, in microseconds."""
+    warned_at: int | None
+    account_id: str
+
+
+_LEFT = """
+SELECT r.id, r.state FROM reservation r JOIN booking b ON b.id = r.booking_id
+JOIN account a ON a.id = b.account_id
+WHERE a.kind = 'anonymous' AND (a.disabled_at IS NOT NULL OR a.expires_at <= ?)
+"""
 
 
 class PoolRow(NamedTuple):
@@ -104,8 +113,9 @@ class Rows:
             for pool, start, end, cores, memory in connection.execute(_PHYSICAL)
         ]
 
-    def claims(self, pool_id: str, *, flagged: bool, guests: bool = False) -> list[Claim]:
-        """What is promised of a pool; with `flagged` also what does not fit since a cut.
+    def claims(self, pool_id: str, *, flagged: bool, guests: bool = False, now: int = 0) -> list[Claim]:
+        """What is promised of a pool; with `flagged` also what does not fit since a cut, and without the
+        holds that are over by `now`, in microseconds.
 
         Level 0 stands on the reserve, which nobody else touches: it is either all or nothing.
         """
@@ -116,6 +126,7 @@ class Rows:
             and r.state in COUNTED
             and (flagged or not r.at_risk)
             and (r.side == "level0") is guests
+            and not (r.state == "held" and r.expires_at is not None and r.expires_at <= now)
         ]
 
     def areas(self) -> Counter[tuple[str, str, str]]:
@@ -175,3 +186,14 @@ def holder(connection: sqlite3.Connection) -> str | None:
     """Who leads by the database."""
     row = connection.execute("SELECT holder FROM leadership").fetchone()
     return None if row is None else str(row[0])
+
+
+def journal_length(connection: sqlite3.Connection) -> int:
+    """How many entries the journal has."""
+    return int(connection.execute("SELECT coalesce(max(rowid), 0) FROM journal").fetchone()[0])
+
+
+def left_behind(connection: sqlite3.Connection, before: int) -> list[str]:
+    """The reservations that still stand although their visitor left or was over by `before`."""
+    found = connection.execute(_LEFT, (before,))
+    return [name for name, state in found if state in COUNTED and state != "ending"]

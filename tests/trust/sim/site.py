@@ -20,6 +20,7 @@ from booking.services.context import Actor, Context
 from tests.support.doors import TestClock
 from tests.support.site import Site
 from tests.trust.sim.doors import SimIds
+from tests.trust.sim.locks import watch
 
 PEOPLE = ("ann", "ben", "cleo", "dan")
 PACKAGES = {"tiny": (1, 512), "small": (2, 1024), "half": (4, 4096), "large": (7, 6144)}
@@ -62,6 +63,7 @@ def _engine() -> Engine:
     """One engine for all runs of this process: it keeps the statements that were compiled."""
     engine = prepare_engine(create_engine("sqlite://", poolclass=StaticPool))
     migrate.upgrade(engine)
+    watch(engine)
     return engine
 
 

@@ -1,0 +1,39 @@
+"""A few processes that share a list of jobs, so that every core simulates."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import get_context
+from typing import TypeVar
+
+from tests.trust.sim.hub import Aims
+from tests.trust.sim.world import Result, simulate
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+_JOBS_EACH = 200
+"""After so many jobs a process is replaced by a fresh one."""
+
+
+def share(act: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+    """What the act makes of each job, in the order of the jobs.
+
+    Processes are started anew and not forked: each has another hash seed, so that a run whose trace
+    depended on the order of a set would be noticed.
+    """
+    cores = len(os.sched_getaffinity(0))
+    workers = min(cores, 8, len(jobs))
+    if workers < 1:
+        return
+    with get_context("spawn").Pool(workers, maxtasksperchild=_JOBS_EACH) as crew:
+        yield from crew.imap(act, jobs)
+
+
+def run(job: tuple[int, Aims]) -> Result:
+    """One seed; what its dead processes leave behind is collected at once."""
+    seed, aims = job
+    result = simulate(seed, aims=aims)
+    gc.collect()
+    return result

@@ -40,11 +40,21 @@ def planned(arguments: Sequence[str] | None) -> tuple[Plan, Path | None]:
     parser.add_argument(
         "--only", nargs="+", choices=usual.parts, default=usual.parts, help="some parts alone"
     )
+    parser.add_argument("--seconds", type=float, default=usual.seconds, help="of each round of writes")
+    parser.add_argument("--blazar", type=int, default=usual.blazar, help="the most reservations for Blazar")
     parser.add_argument("--quick", action="store_true", help="a minute: shows that it works, not how fast")
     parser.add_argument("--page", type=Path, help="a Markdown page with a place for the tables")
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(10**6) if options.seed is None else options.seed
-    plan = Plan(options.n, options.pools, seed, options.rounds, tuple(options.only))
+    plan = Plan(
+        sizes=options.n,
+        pools=options.pools,
+        seed=seed,
+        rounds=options.rounds,
+        parts=tuple(options.only),
+        seconds=options.seconds,
+        blazar=options.blazar,
+    )
     return plan.quick() if options.quick else plan, options.page
 
 

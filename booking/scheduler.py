@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.base import BaseTrigger
 
 from booking.adapters.base import Provisioner, ProvisionerError
 from booking.errors import BookingError
@@ -24,6 +25,10 @@ _PASSES = 20
 """How often one tick goes on while there is more to do, before it lets the next one renew the term."""
 
 
+_STEADY = timedelta(seconds=1)
+"""A clock that is corrected by less has not jumped."""
+
+
 class Scheduler:
     """One scheduler of any number; only the one that leads does anything."""
 
@@ -32,6 +37,7 @@ class Scheduler:
         self._provisioner = provisioner
         self._holder = holder
         self._epoch: int | None = None
+        self._seen_at: datetime | None = None
         self._swept_at: datetime | None = None
         self._audited_at: datetime | None = None
 
@@ -57,10 +63,25 @@ class Scheduler:
             log.info("leading with epoch %s", epoch)
             clusters.look_again(self._ctx, self._ctx.clock.now())
             self._epoch, self._swept_at, self._audited_at = epoch, None, None
+        self._follow_clock()
         why = pausing.reason(self._ctx)
         more = self._work(epoch) if why is None else self._rest(why)
         self._audit(epoch)
         return more
+
+    def _follow_clock(self) -> None:
+        """What was put off until an instant of a clock that has gone back since is done now.
+
+        Instants that were promised (the end of a hold, of a token) stay as they are, and come later.
+        """
+        now, before = self._ctx.clock.now(), self._seen_at
+        self._seen_at = now
+        if before is not None and now < before - _STEADY:
+            log.warning(
+                "the clock went back by %s: what expires at an instant lives on until then", before - now
+            )
+            clusters.look_again(self._ctx, now)
+            work.try_again(self._ctx, now)
 
     def _work(self, epoch: int) -> bool:
         done = work.do_due(self._ctx, epoch, self._provisioner.name)
@@ -126,18 +147,48 @@ class Scheduler:
             log.exception("tick failed")
 
 
+class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
+    """The next beat is counted from now.
+
+    APScheduler's own interval lists every beat that a clock which went ahead has left out: for minutes.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        return now + timedelta(seconds=self.seconds)
+
+
+class _Beat(BlockingScheduler):  # type: ignore[misc]
+    """A beat that a clock which goes back does not keep waiting for the instant it had been put down for."""
+
+    def __init__(self, every: _Every, now: Callable[[], datetime], **options: object) -> None:
+        super().__init__(**options)
+        self._every, self._now = every, now
+
+    def _process_jobs(self) -> float | None:
+        wait: float | None = super()._process_jobs()
+        if wait is None or wait <= self._every.seconds + _STEADY.total_seconds():
+            return wait
+        self.modify_job("tick", next_run_time=self._now())
+        return 0.0
+
+
 def run(scheduler: Scheduler, tick_seconds: float, on_start: Callable[[BlockingScheduler], None]) -> None:
     """Keep the beat until the scheduler is shut down; `on_start` gets it, to wire up signals.
 
     A beat that is late is made once, whenever its time comes (APScheduler's own default forgets it).
     """
-    beat = BlockingScheduler(
+    every = _Every(tick_seconds)
+    beat = _Beat(
+        every,
+        scheduler.now,
         jobstores={"default": MemoryJobStore()},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         timezone="UTC",
     )
-    # Now, and not long ago: APScheduler would count every beat that was missed since then.
-    beat.add_job(scheduler.beat, "interval", seconds=tick_seconds, id="tick", next_run_time=scheduler.now())
+    beat.add_job(scheduler.beat, every, id="tick", next_run_time=scheduler.now())
     on_start(beat)
     beat.start()
     scheduler.resign()

@@ -182,6 +182,7 @@ class NullProvisioner:
             fresh = {
                 "spec": spec.as_json(),
                 "ends_at": spec.ends_at.isoformat(),
+                "made_at": now.isoformat(),
                 "ready_at": (now + self._ready_after).isoformat(),
                 "half_made": False,
                 "installation": self._installation,
@@ -273,7 +274,11 @@ class NullProvisioner:
             return Observed(ClusterState.STOPPING, "The cluster is ending.", ends_at=ends_at)
         if record["half_made"]:
             return Observed(ClusterState.LOST, "The cluster is broken.", ends_at=ends_at)
-        if datetime.fromisoformat(record["ready_at"]) > self._clock.now():
+        made_at, ready_at = (
+            datetime.fromisoformat(record.get(key, record["ready_at"])) for key in ("made_at", "ready_at")
+        )
+        # A clock that went back to before it was made does not undo that it was ready.
+        if made_at <= self._clock.now() < ready_at:
             return Observed(ClusterState.STARTING, "The cluster is being made.", ends_at=ends_at)
         name = record["spec"]["reservation_id"]
         endpoints = (

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from booking.allocator.lifecycle import LIVE, State
@@ -87,6 +87,12 @@ def _postpone(ctx: Context, session: Session, epoch: int, work_id: str, fault: s
     work.attempts += 1
     work.detail = fault[:500]
     work.due_at = ctx.clock.now() + back_off(work.attempts)
+
+
+def try_again(ctx: Context, now: datetime) -> None:
+    """Make what failed and was put off due at once."""
+    put_off = update(Work).where(Work.done_at.is_(None), Work.attempts > 0, Work.due_at > now)
+    ctx.db.run("try again", lambda session: session.execute(put_off.values(due_at=now)))
 
 
 def back_off(attempts: int) -> timedelta:

@@ -41,6 +41,9 @@ LOCK_SECONDS = 5
 """How long one attempt waits for a lock that somebody else holds."""
 SCHEMA_LOCK_SECONDS = 300
 """The same for a change of the tables, which waits for another migration to finish."""
+SCHEMA_ATTEMPTS = 20
+"""How often a change of the tables that lost to a writer is tried."""
+_DEADLOCK = "40P01"
 IDLE_SECONDS = 60
 """PostgreSQL ends a transaction that does nothing for so long: a stalled process shall not lock a pool."""
 SERVING_IDLE_SECONDS = 10
@@ -280,20 +283,32 @@ def change_schema(engine: Engine, fn: Callable[[Connection], T]) -> T:
     """Run `fn` in ONE transaction that changes the tables, and commit.
 
     On SQLite a changed table is copied and the old one dropped, which enforced foreign keys would forbid;
-    they are off meanwhile, and all are checked before the commit. The wait for a lock is long.
+    they are off meanwhile, and all are checked before the commit. The wait for a lock is long. Whoever writes
+    at the same time may take its locks in another order: a deadlock that was lost is tried again.
 
     :raises Unavailable: if the database cannot be reached or written.
     """
-    try:
-        with engine.connect() as connection, _schema_rules(connection), connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{SCHEMA_LOCK_SECONDS}s'")
-            result = fn(connection)
-            if engine.dialect.name == "sqlite":
-                _check_foreign_keys(connection)
-            return result
-    except (DBAPIError, PoolTimeoutError) as error:
-        raise _translated(error) from error
+    for attempt in range(SCHEMA_ATTEMPTS):
+        try:
+            return _change_schema_once(engine, fn)
+        except (DBAPIError, PoolTimeoutError) as error:
+            if attempt == SCHEMA_ATTEMPTS - 1 or not _deadlocked(error):
+                raise _translated(error) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _deadlocked(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _DEADLOCK
+
+
+def _change_schema_once(engine: Engine, fn: Callable[[Connection], T]) -> T:
+    with engine.connect() as connection, _schema_rules(connection), connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{SCHEMA_LOCK_SECONDS}s'")
+        result = fn(connection)
+        if engine.dialect.name == "sqlite":
+            _check_foreign_keys(connection)
+        return result
 
 
 @contextmanager

@@ -9,21 +9,14 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from booking import api, pages
 from booking.api import guard, noun
 from booking.config import Settings, read_settings, secret_key
-from booking.doors import (
-    POOL_SECONDS,
-    REQUEST_SECONDS,
-    Db,
-    Doors,
-    SystemClock,
-    SystemIds,
-    prepare_engine,
-    within,
-)
+from booking.doors import POOL_SECONDS, Db, Doors, SystemClock, SystemIds, prepare_engine
 from booking.models import Base
+from booking.postgres import REQUEST_SECONDS, within
 from booking.resources import static_path, templates_path
 from booking.services.context import Context
 
@@ -64,6 +57,8 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
     )
     app.wsgi_app = _in_time(app.wsgi_app)  # type: ignore[assignment, method-assign]
     app.extensions["booking"] = Context(doors or _system_doors(app, settings), settings)
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     api.init_app(app)
     pages.init_app(app)
     noun.needs(noun.PUBLIC)(app.view_functions["static"])

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -24,7 +23,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
+from booking import postgres
 from booking.errors import ConcurrentUpdate, Unavailable
+from booking.postgres import LOCK_SECONDS, SERVING_LOCK_SECONDS, time_left, within
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,39 +38,15 @@ _RETRYABLE = ("40001", "40P01", "55P03")
 """PostgreSQL: serialization failure, deadlock, lock not available."""
 _READ_ONLY = "25006"
 """PostgreSQL: a write to a server, or in a transaction, that only reads."""
-LOCK_SECONDS = 5
-"""How long one attempt waits for a lock that somebody else holds."""
 SCHEMA_LOCK_SECONDS = 300
 """The same for a change of the tables, which waits for another migration to finish."""
 SCHEMA_ATTEMPTS = 20
 """How often a change of the tables that lost to a writer is tried."""
 _DEADLOCK = "40P01"
-IDLE_SECONDS = 60
-"""PostgreSQL ends a transaction that does nothing for so long: a stalled process shall not lock a pool."""
-SERVING_IDLE_SECONDS = 10
-"""The same for web and scheduler, whose transactions take moments; a command may think for longer."""
-SERVING_LOCK_SECONDS = 3
-"""How long web and scheduler wait for a lock: less than a request has, so that it is not taken for a silence."""
-CONNECT_SECONDS = 2
-"""How long a connection to PostgreSQL may take to be made; the driver's own patience is minutes."""
-REQUEST_SECONDS = 4.5
-"""How long one HTTP request waits for PostgreSQL all in all: even who queued behind another has an answer
-within 10 seconds."""
-TRANSACTION_SECONDS = 15
-"""How long one transaction of a scheduler waits for PostgreSQL; the server ends a statement then, too."""
 POOL_SECONDS = 0.8
 """How long a transaction waits while every connection of the process is in use."""
 PAUSE_SECONDS = 1.0
 """After a silence of the database nobody asks it for so long; else those who queue would wait in turn."""
-_NETWORK = {
-    "connect_timeout": CONNECT_SECONDS,
-    # A machine that has vanished is noticed within these; one that only stays silent, by `within`.
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""What a connection to PostgreSQL is made with, unless the URL says otherwise; a Unix socket ignores most."""
 
 
 class Clock(Protocol):
@@ -117,24 +94,6 @@ class SystemIds:
         return secrets.token_urlsafe(32)
 
 
-_until: ContextVar[float] = ContextVar("until", default=math.inf)
-"""When the present task stops waiting for PostgreSQL, on the machine's monotonic clock."""
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """What runs here waits for PostgreSQL no longer than that, all in all; then it is `Unavailable`."""
-    token = _until.set(min(_until.get(), time.monotonic() + seconds))
-    try:
-        yield
-    finally:
-        _until.reset(token)
-
-
-def _left() -> float:
-    return _until.get() - time.monotonic()
-
-
 class Db:
     """Transactions; the same code on SQLite and PostgreSQL.
 
@@ -160,7 +119,7 @@ class Db:
     def _repeated(self, name: str, fn: Callable[[Session], T]) -> T:
         for attempt in range(ATTEMPTS):
             if attempt:
-                if _left() < SERVING_LOCK_SECONDS:  # another attempt might wait for the lock past the end
+                if time_left() < SERVING_LOCK_SECONDS:  # another attempt might wait for the lock past the end
                     raise Unavailable("The database is too busy at the moment.")
                 self._clock.sleep(0.01 * 2**attempt)
             try:
@@ -205,7 +164,7 @@ class Db:
         try:
             return self._transaction(name, fn, writes=writes)
         except DBAPIError as error:
-            if isinstance(error.orig, psycopg.errors.ConnectionTimeout) or _left() <= 0:
+            if isinstance(error.orig, psycopg.errors.ConnectionTimeout) or time_left() <= 0:
                 self._paused_until = time.monotonic() + PAUSE_SECONDS
             raise
 
@@ -274,8 +233,8 @@ def prepare_engine(engine: Engine, *, serving: bool = False) -> Engine:
         event.listen(engine, "connect", _connect_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif engine.dialect.name == "postgresql":
-        event.listen(engine, "do_connect", _open_postgresql)
-        event.listen(engine, "connect", _set_serving if serving else _set_patient)
+        event.listen(engine, "do_connect", postgres.connect)
+        event.listen(engine, "connect", postgres.set_serving if serving else postgres.set_patient)
     return engine
 
 
@@ -346,52 +305,11 @@ def _pragmas(connection: Any, *settings: str) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("booking_writes", True)
-    _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:
+        driver.rollback()  # a commit that failed leaves its transaction open
+    _pragmas(driver, f"query_only={'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-class _Connection(psycopg.Connection[Any]):
-    """A connection on which nobody waits longer than :func:`within` allows.
-
-    The time-outs of TCP do not see a peer that acknowledges everything and answers nothing.
-    """
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        left = _left()
-        try:
-            return super().wait(gen, interval, timeout if left == math.inf else max(left, 0.0))
-        except psycopg.OperationalError:
-            if _left() <= 0:
-                self.close()  # what was asked may still be answered: nobody must take that for theirs
-            raise
-
-
-def _open_postgresql(_dialect: object, _record: object, words: Any, named: dict[str, Any]) -> _Connection:
-    if _left() < CONNECT_SECONDS:
-        raise psycopg.errors.ConnectionTimeout("there is no time left to connect")
-    return _Connection.connect(*words, **_NETWORK | named)
-
-
-def _set_patient(connection: _Connection, _record: object) -> None:
-    _set(connection, lock=LOCK_SECONDS, idle=IDLE_SECONDS)
-
-
-def _set_serving(connection: _Connection, _record: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET statement_timeout = '{TRANSACTION_SECONDS}s'".encode())
-    _set(connection, lock=SERVING_LOCK_SECONDS, idle=SERVING_IDLE_SECONDS)
-
-
-def _set(connection: _Connection, *, lock: int, idle: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SET lock_timeout = '{lock}s';"
-            f"SET idle_in_transaction_session_timeout = '{idle}s';"
-            # A promise is on disk before it is told, whatever this server does by default.
-            "SELECT set_config('synchronous_commit', 'on', false) "
-            "WHERE current_setting('synchronous_commit') = 'off'".encode()
-        )
-    connection.commit()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Engine, create_engine, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from booking.doors import LOCK_SECONDS, Db, change_schema, prepare_engine
+from booking.doors import Db, change_schema, prepare_engine
 from booking.errors import Unavailable
 from booking.models import Base, Platform
+from booking.postgres import LOCK_SECONDS
 from tests.support.doors import Opened, TestClock
 from tests.support.rows import put, put_parents, valid
 

@@ -11,8 +11,9 @@ from booking import migrate
 from booking.adapters.base import Provisioner
 from booking.allocator.policy import Limits
 from booking.config import Settings, SettingsError, read_settings
-from booking.doors import TRANSACTION_SECONDS, Db, Doors, SystemClock, SystemIds, open_engine
+from booking.doors import Db, Doors, SystemClock, SystemIds, open_engine
 from booking.models import AccountKind
+from booking.postgres import TRANSACTION_SECONDS
 from booking.provisioning import provisioner_of
 from booking.services import accounts
 from booking.services.context import Actor, Context, actor_of

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.orm import Session
 
-from booking.doors import Db, open_engine, within
+from booking.doors import Db, open_engine
 from booking.errors import Unavailable
+from booking.postgres import within
 from tests.support.doors import Opened, TestClock
 from tests.support.proxy import Fault, Proxy
 from tests.trust.network import proof

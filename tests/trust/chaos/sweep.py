@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -43,6 +44,14 @@ def _outage(world: World) -> Iterator[Outage]:
         event.remove(engine, name, outage.step)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Every outage is told in the log; thousands of them are no news."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @dataclass
 class Swept:
     """What the sweep showed."""
@@ -61,7 +70,7 @@ def sweep(seed: int, share: float = 1.0, most: int = 1000) -> Swept:
     with TemporaryDirectory(prefix="booking-sweep-") as folder, open_world(Path(folder)) as world:
         people = callers(world)
         world.put_back("alive")
-        with _outage(world) as outage:
+        with _outage(world) as outage, _quiet():
             for (method, path), row in sorted(TABLE.items())[:most]:
                 caller = _who_may(people, path, row)
                 found.routes += 1

@@ -1,0 +1,116 @@
+"""The soak as a proof: after a warm-up, nothing that the service holds grows."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from tests.adapters.waiting import eventually
+from tests.e2e.service import IMAGINED, Service
+from tests.support.postgres import PostgresServer, database
+from tests.trust.kills.inject import alive
+from tests.trust.proof import Finding, Scale
+from tests.trust.soak.people import People
+from tests.trust.soak.sample import Sample, sample
+
+PROMISE = (
+    "However long it runs, the service holds no more memory, descriptors, threads or sessions than at first."
+)
+GROWTH_PERCENT = 5
+_CROWD = 12
+"""Readers of the warm-up: more than a web process has threads, so that all of them have been used."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Requests that read, and cycles of clusters, in the warm-up and after it."""
+
+    warm: int
+    warm_cycles: int
+    requests: int
+    cycles: int
+
+
+PLANS = {
+    Scale.QUICK: Plan(240, 4, 240, 4),
+    Scale.SHORT: Plan(2400, 16, 4000, 40),
+    Scale.FULL: Plan(12_000, 100, 100_000, 1000),
+}
+_READERS, _BOOKERS = 4, 4
+_SETTINGS = IMAGINED | {"BOOKING_TICK_SECONDS": "0.1", "BOOKING_RECONCILE_SECONDS": "1"}
+
+
+def prove(scale: Scale, seed: int) -> Finding:
+    """What is read is drawn from the seed."""
+    finding, plan = Finding(), PLANS[scale]
+    with (
+        tempfile.TemporaryDirectory(prefix="booking-soak-", ignore_cleanup_errors=True) as folder,
+        PostgresServer() as server,
+        database(server.url, f"soak_{uuid4().hex}") as url,
+    ):
+        address = url.render_as_string(hide_password=False)
+        service = Service(Path(folder), settings=_SETTINGS | {"BOOKING_DATABASE_URL": address})
+        try:
+            _soak(finding, plan, service, address, seed)
+            left = service.parts()
+        finally:
+            service.close()
+        finding.zero("processes left after its end", sum(alive(pid) for pid in left))
+    if scale is not Scale.FULL:
+        full = PLANS[Scale.FULL]
+        finding.remarks.append(
+            f"Shortened from {full.requests:,} requests and {full.cycles:,} cycles of clusters."
+        )
+    finding.remarks.append("Clusters are imagined, on PostgreSQL, with one web process and one scheduler.")
+    return finding
+
+
+def _soak(finding: Finding, plan: Plan, service: Service, address: str, seed: int) -> None:
+    people = People(service, seed)
+    people.come(_CROWD, plan.warm // _CROWD, _BOOKERS, plan.warm_cycles // _BOOKERS)
+    before = _quiet(service, address)
+    people.answered.clear()
+    people.cycles = 0
+    people.come(_READERS, plan.requests // _READERS, _BOOKERS, plan.cycles // _BOOKERS)
+    after = _quiet(service, address)
+    finding.show("requests", sum(people.answered.values()), f"at least {plan.requests}")
+    wanted = plan.cycles // _BOOKERS * _BOOKERS
+    finding.show("clusters made and gone", people.cycles, f"{wanted}", people.cycles == wanted)
+    _compare(finding, before, after)
+    finding.faults += people.faults
+
+
+def _quiet(service: Service, address: str) -> Sample:
+    """A look when the connections of those who have gone are closed on this side too."""
+    looks: list[int] = []
+
+    def settled() -> Sample | None:
+        now = sample(service, address)
+        looks.append(now.total("descriptors"))
+        return now if len(looks) >= 3 and len(set(looks[-3:])) == 1 else None
+
+    found = eventually(settled)
+    assert found is not None
+    return found
+
+
+def _compare(finding: Finding, before: Sample, after: Sample) -> None:
+    if set(before.processes) != set(after.processes):
+        finding.faults.append("a process of the service was started again")
+    for pid, held in before.processes.items():
+        if pid in after.processes:
+            grown = 100 * (after.processes[pid].rss_kib / held.rss_kib - 1)
+            finding.show(
+                f"memory of process {list(before.processes).index(pid) + 1} of {len(before.processes)}, "
+                f"{held.rss_kib // 1024} MiB: growth in percent",
+                round(grown, 1),
+                f"at most {GROWTH_PERCENT}",
+                grown <= GROWTH_PERCENT,
+            )
+    for name in ("descriptors", "threads"):
+        more = after.total(name) - before.total(name)
+        finding.show(f"{name}: more than the {before.total(name)} at first", more, "at most 0", more <= 0)
+    more = after.sessions - before.sessions
+    finding.show(f"database sessions: more than the {before.sessions} at first", more, "at most 0", more <= 0)

@@ -124,6 +124,7 @@ class Settings:
     login_limit: str = _setting("10 per 5 minutes", str, "logins allowed per address and per name")
     try_limit: str = _setting("20 per hour", str, "anonymous accounts allowed per address")
     secure_cookies: bool = _setting(False, _boolean, "send cookies over https only")
+    proxies: int = _setting(0, _whole(0, 10), "proxies in front, whose word on who calls is taken")
 
     @property
     def url(self) -> str:

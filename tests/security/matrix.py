@@ -64,15 +64,15 @@ class Caller:
         return f"{self.role or 'nobody'} by {self.kind}{rights}"
 
 
-def callers(world: World) -> list[Caller]:
-    """Everybody with everything; leaves the snapshots `alive` and `shut` of the world."""
+def callers(world: World, roles: Iterable[Role] = tuple(Role)) -> list[Caller]:
+    """Everybody (of some roles) with everything; leaves the snapshots `alive` and `shut` of the world."""
     found = [
         Caller(None, Kind.NOTHING),
         _by_session(None, Kind.VISITOR, world.visit("/login")),
         _by_token(None, Kind.UNKNOWN, "x" * 43),
     ]
     trial = world.call(world.token("root", "admin"), "POST", "/accounts/try")["account"]["name"]
-    names = _NAMES | {Role.TRIAL: trial}
+    names = {role: name for role, name in (_NAMES | {Role.TRIAL: trial}).items() if role in roles}
     for role, name in names.items():
         found += _with_tokens(world, role, name)
     for role, name in names.items():

@@ -17,7 +17,7 @@ from tests.security.eyes import chromium, look
 from tests.security.hostile import COVERED, pages, plant
 from tests.security.matrix import callers, leading, routes, walk
 from tests.security.payloads import PAYLOADS, packs
-from tests.security.table import TABLE
+from tests.security.table import TABLE, Role
 from tests.security.world import World, open_world
 from tests.trust.doors.fuzz import ROLES, Fuzzed, fuzz
 from tests.trust.proof import Finding, Scale
@@ -35,6 +35,8 @@ _LONGEST = 3 * 3600.0
 class Size:
     """How much of each part."""
 
+    of: tuple[Role, ...]
+    """The roles of the matrix."""
     people: int
     """Of the leading callers of the matrix, who ask every route."""
     share: float
@@ -50,9 +52,21 @@ class Size:
 
 
 SIZES = {
-    Scale.QUICK: Size(people=2, share=0.01, classes=3, texts=30, details=0, examples=0),
-    Scale.SHORT: Size(people=6, share=0.1, classes=21, texts=1, details=2, examples=1, roles=("user",)),
-    Scale.FULL: Size(people=6, share=1.0, classes=21, texts=1, details=len(packs()), examples=1200),
+    Scale.QUICK: Size(
+        of=(Role.OWNER, Role.ADMIN, Role.OTHER),
+        people=2,
+        share=0.02,
+        classes=3,
+        texts=30,
+        details=0,
+        examples=0,
+    ),
+    Scale.SHORT: Size(
+        of=tuple(Role), people=6, share=0.1, classes=21, texts=1, details=2, examples=1, roles=("user",)
+    ),
+    Scale.FULL: Size(
+        of=tuple(Role), people=6, share=1.0, classes=21, texts=1, details=len(packs()), examples=1200
+    ),
 }
 
 
@@ -81,7 +95,7 @@ def prove(scale: Scale, seed: int) -> Finding:
 
 def _matrix(size: Size, seed: int, finding: Finding) -> None:
     with _fresh() as world:
-        everybody = callers(world)
+        everybody = callers(world, size.of)
         chosen = leading(everybody)[: size.people]
         whole = walk(world, chosen, 1.0, seed)
         rest = walk(world, [one for one in everybody if one not in chosen], size.share, seed)

@@ -88,12 +88,37 @@ def test_a_cluster_ends_with_a_guardian_that_was_killed_as_it_began(tmp_path: Pa
         assert awaited(lambda: count(place).processes == {}, SECONDS)
 
 
+def test_a_service_killed_while_it_makes_a_cluster_is_followed_by_one_that_makes_no_second(
+    tmp_path: Path,
+) -> None:
+    with machine(tmp_path / "place", None, "slow to say who it is") as place:
+        specification = place.specification(NAME)
+        assert place.provisioner.containment
+        first = os.fork()
+        if first == 0:
+            place.provisioner.provision(specification)
+            os._exit(0)
+        assert awaited(lambda: len(count(place).processes.get(FOLDER, ())) == 2)
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        begun = count(place).processes[FOLDER]
+        place.provisioner.provision(specification)
+        assert place.provisioner.observe(NAME).state is ClusterState.STARTING
+        (tmp_path / "place" / "site" / "go").touch()
+        assert awaited(lambda: place.provisioner.observe(NAME).state is ClusterState.READY)
+        (guardian,) = count(place).guardians[FOLDER]
+        assert guardian in begun
+
+
 def test_clusters_of_others_are_neither_listed_nor_touched(tmp_path: Path) -> None:
     with machine(tmp_path / "place", None) as place:
         foreign = Foreign(place.home, tmp_path / "place" / "site", place.clock)
         try:
             place.cluster(NAME)
             assert place.provisioner.inventory() == {NAME}
+            with pytest.MonkeyPatch.context() as broken:
+                broken.setattr("booking.adapters.local.provisioner.is_ours", lambda *_: True)
+                assert place.provisioner.inventory() > {NAME}
             place.provisioner.teardown(NAME, grace=timedelta(0))
             assert awaited(lambda: place.provisioner.observe(NAME).state is ClusterState.ABSENT)
             assert foreign.touched() == 0

@@ -7,9 +7,7 @@ the two start for packages of one name, and which clock they read; the product k
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from booking.adapters.local.dask_engine import DaskEngine
 from booking.adapters.local.parts import SOURCE, Command, Plan, free_ports
 from booking.adapters.local.workspace import Inside
 from tests.trust.orphans.clock import SteppedClock, replace_the_librarys
+from tests.trust.orphans.plants import plant
 
 PACKAGE = "light"
 GUARDIAN = "booking.adapters.local.guardian"
@@ -51,7 +50,7 @@ def install(folder: str) -> None:
     if GUARDIAN in words:
         use_light_parts()
         replace_the_librarys(SteppedClock(Path(folder, "clock")))
-        _plant(Path(folder, "plant").read_text(), Path(folder))
+        plant(Path(folder, "plant").read_text(), Path(folder))
     elif any(word in _SERVICE for word in words):
         from booking.doors import SystemClock
         from booking.scheduler import Scheduler
@@ -63,10 +62,10 @@ def install(folder: str) -> None:
         lead_guardians_to(Path(folder))
 
 
-def make_site(folder: Path, plant: str = "") -> Path:
+def make_site(folder: Path, fault: str = "") -> Path:
     """Write what leads a process to :func:`install`; the folder for its `PYTHONPATH`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plant").write_text(plant)
+    (folder / "plant").write_text(fault)
     call = f"from tests.trust.orphans.light import install\ninstall({str(folder)!r})\n"
     (folder / "sitecustomize.py").write_text(call)
     return folder
@@ -104,36 +103,3 @@ def _light_plan() -> Plan:
 
 def _part(name: str, port: int) -> Command:
     return Command(name, (sys.executable, "-I", "-S", "-c", _PART, str(port)))
-
-
-def _plant(fault: str, site: Path) -> None:
-    """Break the guardian on purpose, so that a trial can show that it would see it."""
-    if fault == "deadline not kept":
-        from booking.adapters.local.keeper import Keeper
-
-        Keeper._is_over = lambda self: self._workspace.read("stop") is not None  # type: ignore[method-assign]
-    elif fault == "folder not removed":
-        import shutil
-
-        shutil.rmtree = lambda *_, **__: None  # type: ignore[assignment]
-    elif fault == "processes not ended":
-        from booking.adapters.local import processes
-
-        processes.end_children = lambda grace: None
-    elif fault == "keeper outlives its guardian":
-        from booking.adapters.local import linux
-
-        linux.die_with_parent = lambda number: None
-    elif fault == "slow to follow its guardian":
-        from booking.adapters.local import linux
-
-        follow = linux.die_with_parent
-
-        def late(number: signal.Signals) -> None:
-            while not (site / "go").exists():
-                time.sleep(0.01)
-            follow(number)
-
-        linux.die_with_parent = late
-    elif fault:
-        raise ValueError(f"there is no fault {fault!r}")

@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 from tests.trust.race.client import Client
-from tests.trust.race.course import PATIENCE, Plan
+from tests.trust.race.course import Plan
 
 MIXED = {"book": 45, "move": 22, "confirm": 8, "cancel": 15, "look": 10}
 HOURS = 4
 POOLS = {"few": 4}
+PATIENCE = 300.0
+"""Seconds that clients wait for one another."""
 LONG_HOLDS = (3_600_000,)
 """Milliseconds: none expires, so that what the clock said is of no matter."""
 _MOST_ACTS = (9, 9, 9, 9, 9, 9, 9, 9, 9, 24)
@@ -27,7 +29,7 @@ def run_episodes(client: Client, plan: Plan, barrier: Any) -> None:
         barrier.wait(PATIENCE)
         if client.number == 0:
             client.board.clear()
-            if number and time.monotonic() > ends:
+            if number >= plan.least and time.monotonic() > ends:
                 client.board.close()
         barrier.wait(PATIENCE)
         if client.board.closed:

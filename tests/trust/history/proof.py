@@ -28,10 +28,11 @@ class Length:
     histories: int
     seconds: float
     least: int
+    clients: int = CLIENTS
 
 
 LENGTHS = {
-    Scale.QUICK: Length(1, 6, math.inf, 6),
+    Scale.QUICK: Length(1, 8, math.inf, 8, clients=4),
     Scale.SHORT: Length(1, 400, 45, 20),
     Scale.FULL: Length(13, 400, math.inf, 5000),
 }
@@ -40,11 +41,11 @@ _MOST_PLANTED = 200
 
 
 def prove(scale: Scale, seed: int) -> Finding:
-    finding = Finding()
+    finding, length = Finding(), LENGTHS[scale]
     for kind in KINDS:
-        _kind(finding, kind, LENGTHS[scale], seed)
+        _kind(finding, kind, length, seed)
     finding.remarks.append(
-        f"Each history: {CLIENTS} processes for a moment on {HOURS} hours of one pool. The witness check sorts "
+        f"Each history: {length.clients} processes for a moment on {HOURS} hours of one pool. The witness check sorts "
         "by the generation that an answer carries; the black-box check looks for any order, after Wing and "
         "Gong, and does not look at generations. Both must also reject what was planted: a refused booking "
         "that is granted, two answers that change places, a look at what once was. The answers of the race "
@@ -62,8 +63,16 @@ def _kind(finding: Finding, kind: str, length: Length, seed: int) -> None:
             with new() as url:
                 where = replace(scene(), pools=POOLS, hours=HOURS)
                 people = prepared(url, where, CLIENTS)
-                plan = Plan(url, people, where, seed * 1000 + number, length.histories, length.seconds)
-                outcome = race(replace(plan, run=run_episodes))
+                plan = Plan(url, people, where, seed * 1000 + number, length.histories)
+                outcome = race(
+                    replace(
+                        plan,
+                        run=run_episodes,
+                        seconds=length.seconds,
+                        least=length.least,
+                        clients=length.clients,
+                    )
+                )
             finding.faults += [f"{kind}: {error}" for error in outcome.errors[:5]]
             _check(finding, kind, outcome.ops, tally)
     enough = tally["histories"] >= length.least

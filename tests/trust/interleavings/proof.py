@@ -113,9 +113,15 @@ def _play_all(finding: Finding, theatre: Theatre, scale: Scale, seed: int, secon
     )
     if not whole:
         finding.remarks.append(
-            f"{act.title}: a seeded share of {theatre.played:,} of {len(everything):,}, for want of time."
+            f"{act.title}: a seeded share of {theatre.played:,} of {len(everything):,} schedules."
         )
-    finding.show(f"{act.title}: schedules in which a session waited for a lock", theatre.waited)
+    finding.show(
+        f"{act.title}: schedules in which a session waited for a lock",
+        theatre.waited,
+        "more than 0",
+        theatre.waited > 0,
+    )
+    finding.zero(f"{act.title}: schedules in which a session had to begin again", theatre.again)
     finding.zero(f"{act.title}: schedules that no serial order explains", len(theatre.faults))
     finding.zero(f"{act.title}: oversold hours", theatre.oversold())
     finding.zero(f"{act.title}: differences found by booking verify", len(theatre.differences()))

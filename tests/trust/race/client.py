@@ -69,11 +69,11 @@ class Client:
         self._said = {}
         call, answer = time.monotonic(), self._answer(what, rng, key)
         back = time.monotonic()
-        if answer == "error" or (what != "look" and self.db.locked is None):
+        if answer == "error" or (what != "look" and not self.db.pool):
             return
         self.counts[f"answered {self._said.get('answer', answer)}"] += 1
-        pool = self.db.locked.name if self.db.locked else ""
-        op = Op(what, answer, call, back, self.db.generation, self.db.wrote, self.db.at, self.number, pool)
+        db = self.db
+        op = Op(what, answer, call, back, db.generation, db.wrote, db.at, self.number, db.pool)
         self.ops.append(op._replace(**self._said))
 
     def _answer(self, what: str, rng: random.Random, key: str) -> str:

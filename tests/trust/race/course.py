@@ -31,8 +31,6 @@ from tests.trust.race.track import RATIO, Scene, entered
 CLIENTS = 8
 KINDS = ("PostgreSQL", "SQLite")
 PATIENCE = 3600.0
-_LEAST = 20
-"""Attempts that each client makes at least, however little time there is."""
 _context = multiprocessing.get_context("forkserver")
 """Real processes, each forked from one that has imported everything and connected to nothing."""
 
@@ -48,7 +46,9 @@ class Plan:
     attempts: int
     """Of each client."""
     seconds: float = math.inf
-    """After which no client begins another, unless it has made only a few."""
+    """After which no client begins another, unless it has made less than the least."""
+    least: int = 0
+    clients: int = CLIENTS
     plant: Plant = Plant.NONE
     mixture: Mapping[str, int] = field(default_factory=lambda: MIXED)
     run: Callable[[Client, Plan, Any], None] | None = None
@@ -76,7 +76,7 @@ def run_mixed(client: Client, plan: Plan, _: Any) -> None:
     acts, weights = list(plan.mixture), list(plan.mixture.values())
     ends = time.monotonic() + plan.seconds
     for number in range(plan.attempts):
-        if number >= _LEAST and time.monotonic() > ends:
+        if number >= plan.least and time.monotonic() > ends:
             break
         what = rng.choices(acts, weights)[0]
         if what == "book" and rng.random() < 0.25:
@@ -88,13 +88,13 @@ def run_mixed(client: Client, plan: Plan, _: Any) -> None:
 
 def race(plan: Plan) -> Outcome:
     """Run it on a database that :func:`prepared` has prepared."""
-    board, barrier = Board(_context, CLIENTS), _context.Barrier(CLIENTS)
+    board, barrier = Board(_context, plan.clients), _context.Barrier(plan.clients)
     _context.set_forkserver_preload([__name__])
     outcome = Outcome()
     with tempfile.TemporaryDirectory() as folder:
         processes = [
             _context.Process(target=_child, args=(plan, number, board, barrier, folder), daemon=True)
-            for number in range(CLIENTS)
+            for number in range(plan.clients)
         ]
         for process in processes:
             process.start()
@@ -117,7 +117,7 @@ def _child(plan: Plan, number: int, board: Board, barrier: Any, folder: str) -> 
     with planted(plan.plant), entered(plan.url, plan.plant) as ctx:
         client = Client(ctx, number, plan.people, board, plan.scene)
         try:
-            barrier.wait(60)
+            barrier.wait(120)
             (plan.run or run_mixed)(client, plan, barrier)
             if plan.plant is Plant.NONE:
                 # With the cache of timelines that this process has kept all along.

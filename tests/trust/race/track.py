@@ -105,6 +105,8 @@ class WatchedDb(Db):
         self._watched = clock
         self.counts: Counter[str] = Counter()
         self.locked: Pool | None = None
+        self.pool = ""
+        """The name of the pool that the last act locked; empty if it never came to that."""
         self.generation = 0
         self.wrote = False
         self.at = 0.0
@@ -117,7 +119,8 @@ class WatchedDb(Db):
         def watched(session: Session, pool_id: str) -> Pool:
             pool = lock_pool(session, pool_id)
             if session.connection().info["transaction"] in ACTS:
-                self.locked, self.generation = pool, pool.generation
+                # An error may leave the object empty, so its name is kept apart.
+                self.locked, self.generation, self.pool = pool, pool.generation, pool.name
             return pool
 
         with replaced("lock_pool", watched):
@@ -126,7 +129,7 @@ class WatchedDb(Db):
     def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
         if name not in ACTS:
             return super()._once(name, fn, writes=writes)
-        self._watched.first, self.locked, self.wrote = None, None, False
+        self._watched.first, self.locked, self.wrote, self.pool = None, None, False, ""
         reached = self.generation
 
         def watched(session: Session) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.bench.plot import plot
 from tests.bench.rivals.indico import Indico, free_rooms
 from tests.bench.sql import differing
 from tests.bench.workload import DEMANDS, Truth, Window, Workload
+from tests.bench.world import make_world
 
 TODAY = date(2030, 3, 1)
 """A month before the clocks change in London."""
@@ -28,6 +30,7 @@ def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 @pytest.mark.postgres
+@pytest.mark.timeout(900)
 def test_a_quick_run_checks_all_answers_and_writes_lines_tables_and_a_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,6 +55,7 @@ def test_a_quick_run_checks_all_answers_and_writes_lines_tables_and_a_plot(
 
 @pytest.mark.slow
 @pytest.mark.postgres
+@pytest.mark.timeout(900)
 def test_a_quick_run_of_writes_and_requests_oversells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.main(["--quick", "--seed", "7", "--only", "writes", "web"]) == 0
     lines = lines_of(capsys)
@@ -60,6 +64,21 @@ def test_a_quick_run_of_writes_and_requests_oversells_nothing(capsys: pytest.Cap
     assert {(line["refused"], line["locked"]) for line in booked} == {(0, 0)}
     asked = {line["design"] for line in lines if line["what"] == web.WHAT}
     assert asked == {web.PLAIN, web.JSON, web.UNCHANGED, web.COLD, web.HTML}
+
+
+def test_an_answer_that_is_not_the_truth_stops_the_run(sqlite_url: str) -> None:
+    workload = Workload(200, 1, TODAY)
+    truth = Truth.of(workload)
+    other = Truth(workload, truth.room + DEMANDS.max())
+    with ExitStack() as stack:
+        world = make_world(sqlite_url, workload)
+        stack.callback(world.engine.dispose)
+        ours.Ours(world, truth).check()
+        sql.Sql(world, truth, stack).check()
+        with pytest.raises(AssertionError):
+            ours.Ours(world, other).check()
+        with pytest.raises(AssertionError):
+            sql.Sql(world, other, stack).check()
 
 
 def test_the_same_seed_draws_the_same_bookings_and_another_draws_others() -> None:

@@ -33,6 +33,15 @@ from tests.support.site import HOUR, Site
 MICROSECOND = timedelta(microseconds=1)
 
 
+KNOWN = {check.name: check for check in (*machine.CHECKS, *checks.CHECKS)}
+
+
+def _needed(name: str) -> set[str]:
+    """A check, and those without which it is not made."""
+    check = KNOWN.get(name)
+    return set() if check is None else {name} | _needed(check.needs)
+
+
 @dataclass
 class Ward:
     """One installation under the doctor's eyes."""
@@ -53,12 +62,12 @@ class Ward:
     def site(self) -> Site:
         return Site(self.ctx)
 
-    def faults(self) -> dict[str, str]:
+    def faults(self, only: str = "") -> dict[str, str]:
         """What the doctor finds, by check; a check that could not be made is a fault without words."""
         wrong = machine.usable(self.environ)[1]
-        results = doctor.examine(
-            doctor.Patient(self.ctx, lambda: self.outside), (*machine.CHECKS, *checks.CHECKS)
-        )
+        wanted = _needed(only) if only else set(KNOWN)
+        made = [check for name, check in KNOWN.items() if name in wanted]
+        results = doctor.examine(doctor.Patient(self.ctx, lambda: self.outside), made)
         found = {one.name: one.fault or "" for one in results if one.fault != ""}
         return found | ({"settings": "; ".join(wrong)} if wrong else {})
 
@@ -73,17 +82,23 @@ class Ward:
 
 @contextmanager
 def ward(folder: Path, url: str = "") -> Iterator[Ward]:
-    """A healthy installation with a backup, a leader, a pool, a package, people and a booking."""
+    """A healthy installation with a backup, a leader, a pool, a package, people and a booking.
+
+    A folder that is a copy of another's is taken as it stands.
+    """
     home, place = folder / "home", folder / "database"
+    is_new = not home.exists()
     for each in (home, place):
-        each.mkdir(mode=0o700)
+        each.mkdir(mode=0o700, exist_ok=True)
     url = url or f"sqlite:///{place / 'booking.db'}"
     engine, clock = open_engine(url), SystemClock()
-    migrate.upgrade(engine)
     settings = Settings(home=home, database_url=url, provisioner="null", port=0)
     doors = Doors(clock, SystemIds(), Db(engine, clock))
     healthy = Ward(home, url, engine, settings, NullProvisioner(clock), doors)
-    _furnish(healthy)
+    if is_new:
+        migrate.upgrade(engine)
+        _furnish(healthy)
+    leadership.lead(healthy.ctx, "ward")
     with mock.patch.object(os, "geteuid", return_value=1000):
         yield healthy
     engine.dispose()
@@ -95,7 +110,6 @@ def _furnish(ward: Ward) -> None:
     site.package("half", 4)
     site.person("root", admin=True)
     site.book(site.person("ann"), "half", Span(now + 24 * HOUR, now + 25 * HOUR))
-    leadership.lead(ward.ctx, "ward")
     key = ward.home / "secret_key"
     key.touch(mode=0o600)
     key.write_text(SystemIds().secret())
@@ -123,7 +137,7 @@ def illness(check: str) -> Callable[[Illness], Illness]:
 def caught(ward: Ward, check: str) -> bool:
     """Whether the doctor names it while it lasts."""
     with contextmanager(ILLNESSES[check])(ward):
-        return bool(ward.faults().get(check))
+        return bool(ward.faults(check).get(check))
 
 
 def _rows(check: str, *statements: str) -> None:

@@ -14,6 +14,7 @@ from booking.adapters.local.processes import resident_mib
 from tests.trust.hostile.acts import ACTS, KILLS_ALL, KILLS_ITS_GUARDIAN
 from tests.trust.hostile.victim import BOOKED_MIB, Cluster, Machine, awaited, end, machine
 from tests.trust.orphans.census import listening_sockets
+from tests.trust.orphans.reaper import reaped
 from tests.trust.proof import Finding, Scale
 
 PROMISE = "Whatever a user's code does on this machine, nothing of it is left after the booking, and no neighbour is hurt."
@@ -47,7 +48,7 @@ def prove(scale: Scale, seed: int) -> Finding:
     finding = Finding()
     best = strongest_containment()
     apart, shared = Trial(), Trial()
-    with tempfile.TemporaryDirectory(prefix="booking-hostile-") as folder:
+    with tempfile.TemporaryDirectory(prefix="booking-hostile-") as folder, reaped(Path(folder)):
         for turn in range(TIMES[scale]):
             if best.isolates:
                 attempt(Path(folder, f"apart{turn}"), best, apart)

@@ -17,6 +17,7 @@ from tests.trust.orphans.census import Census, Counter, cgroups_named, listening
 from tests.trust.orphans.chaos import HOUR, LEAD, Chaos
 from tests.trust.orphans.foreign import Foreign
 from tests.trust.orphans.installation import TERM_SECONDS, Installation
+from tests.trust.orphans.reaper import reaped
 from tests.trust.orphans.watch import GRACE, Watch
 from tests.trust.proof import Finding, Scale
 
@@ -52,6 +53,7 @@ SIZES = {
 def prove(scale: Scale, seed: int) -> Finding:
     size, finding = SIZES[scale], Finding()
     with tempfile.TemporaryDirectory(prefix="booking-orphans-") as folder, ExitStack() as stack:
+        stack.enter_context(reaped(Path(folder)))
         place = Installation(Path(folder, "one"), size.standbys)
         stack.callback(_clean, place)
         foreign = Foreign(place.home, place.folder / "site", place.clock)

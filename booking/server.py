@@ -36,7 +36,7 @@ from booking.services.context import Context
 log = logging.getLogger(__name__)
 
 BACKLOG = 512
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
 """How long the parts may take to end before they are killed."""
 GRACE_SECONDS = 30
 """How long running requests may take, and a tick of the scheduler, when the parts are renewed."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from tests.trust.bugs.garden import BUGS
 from tests.trust.bugs.planting import Spade
 from tests.trust.sim.hub import Violation
+from tests.trust.sim.site import prepare
 from tests.trust.sim.world import simulate
 
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """The real code with that bug in it."""
+    prepare()
     spade = Spade()
     try:
         BUGS[name].plant(spade)

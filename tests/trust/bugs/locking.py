@@ -8,7 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.models import Account, Leadership, Pool
-from booking.services import bookings, capacity, clusters, holds, leadership, timelines, visitors, work
+from booking.services import (
+    bookings,
+    capacity,
+    changes,
+    clusters,
+    holds,
+    leadership,
+    timelines,
+    visitors,
+    work,
+)
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest, Decision
 from booking.services.decision import decide as decision_of
@@ -82,6 +92,13 @@ def epoch_read_without_a_lock(spade: Spade) -> None:
 
 
 @bug
-def rows_from_before_the_lock_believed(spade: Spade) -> None:
-    """What was read to find the pool is not read again once the pool is locked."""
-    spade.plant(Session, "expire_all", lambda _session: None)
+def booking_read_before_the_lock(spade: Spade) -> None:
+    """A booking is read to find its pool, and what was read is changed once the pool is locked."""
+
+    def found(ctx: Context, session: Session, actor: Actor, booking_id: str, _: int | None) -> Any:
+        booking = bookings.owned(session, actor, booking_id)
+        pool = timelines.lock_pool(session, booking.pool_id)
+        holds.expire_due(ctx, session, pool, ctx.clock.now())
+        return booking, pool
+
+    spade.plant_everywhere((bookings, changes), "locked_booking", found)

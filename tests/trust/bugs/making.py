@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from booking.adapters.base import ClusterSpec, ClusterState, Observed, Provisioner, ProvisionerError
 from booking.adapters.null import Event, NullProvisioner
 from booking.allocator.lifecycle import State
+from booking.allocator.span import floor_minute
 from booking.models import Action, Cluster, ClusterPhase, Leadership, Pool, Reservation, Work
 from booking.scheduler import Scheduler
 from booking.services import clusters, leadership, transitions, work
@@ -132,7 +133,7 @@ def made_before_it_is_written(spade: Spade) -> None:
         def due(session: Session) -> list[ClusterSpec]:
             wanted = select(Reservation).join(Work, Work.reservation_id == Reservation.id)
             wanted = wanted.where(Work.action == Action.PROVISION, Work.done_at.is_(None), Work.due_at <= now)
-            wanted = wanted.where(Reservation.state == State.CONFIRMED, Reservation.end > now)
+            wanted = wanted.where(Reservation.state == State.CONFIRMED, Reservation.end > floor_minute(now))
             return [clusters.spec_of(reservation) for reservation in session.scalars(wanted)]
 
         for spec in self._ctx.db.read("due work", due):

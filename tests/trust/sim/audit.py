@@ -46,7 +46,7 @@ class Audit:
         self.counts: Counter[str] = Counter()
         self.asking: dict[str, tuple[str, list[Claim]]] = {}
         """By the name of a task: the pool and the claims that its request would add."""
-        self.lives = Lives(settings, promises)
+        self.lives = Lives(connection, settings, promises)
         self.outlook = Outlook(hub, connection, settings, self.lives)
         self._rows = Rows(connection)
         self.outlook.known = {row.id: row for row in self._rows.reservations}

@@ -18,7 +18,7 @@ _JOBS_EACH = 200
 
 
 def share(act: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-    """What the act makes of each job, in the order of the jobs.
+    """What the act makes of each job, as it is done.
 
     Processes are started anew and not forked: each has another hash seed, so that a run whose trace
     depended on the order of a set would be noticed.
@@ -28,7 +28,7 @@ def share(act: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
     if workers < 1:
         return
     with get_context("spawn").Pool(workers, maxtasksperchild=_JOBS_EACH) as crew:
-        yield from crew.imap(act, jobs)
+        yield from crew.imap_unordered(act, jobs)
 
 
 def run(job: tuple[int, Aims]) -> Result:

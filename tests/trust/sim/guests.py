@@ -37,7 +37,7 @@ class Guest(Client):
                 promise.cancel_asked = True
             status, _ = self.town.call("leave", lambda ctx: visitors.leave(ctx, actor))
             for promise in self.mine:
-                promise.cancelled = promise.cancelled or status == 201
+                promise.cancelled = status == 201 and promise.answered is not None
 
 
 def _try(ctx: Context) -> Actor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 from booking.config import Settings
 from tests.trust.sim.outside import SimOutside
 from tests.trust.sim.promises import Promises
-from tests.trust.sim.rows import Row
+from tests.trust.sim.rows import Row, awaits_warning
 
 _FOLLOWS = {
     "held": {"confirmed", "expired", "cancelled"},
@@ -23,8 +24,8 @@ _MINUTE = 60_000_000
 class Lives:
     """Judges each change of a row; `now` is by the clock of who made it, in microseconds since the epoch."""
 
-    def __init__(self, settings: Settings, promises: Promises) -> None:
-        self.settings, self.promises = settings, promises
+    def __init__(self, connection: sqlite3.Connection, settings: Settings, promises: Promises) -> None:
+        self.connection, self.settings, self.promises = connection, settings, promises
         self.outside: SimOutside | None = None
         self.doubted: set[str] = set()
         """Clusters that may be there, or look as if they were not, without anybody's fault."""
@@ -53,7 +54,8 @@ class Lives:
             self._since.setdefault(row.id, now)
         ended = (before.state, row.state, name) == ("active", "ending", "work")
         told = (before.end - self.settings.warning_minutes) * _MINUTE
-        if ended and not before.warned_at and self._since[row.id] < told:
+        late = ended and not before.warned_at and self._since[row.id] < told
+        if late and not awaits_warning(self.connection, row.id):  # it may have failed and been put off
             yield "owners are warned of the end", row.id
         if before.state == "ending":
             yield from self._gone(before, row)

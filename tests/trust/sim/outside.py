@@ -19,8 +19,8 @@ from tests.trust.sim.hub import CALM, SECOND, Chances, Fate, Hub, Task
 _STALE = 10 * SECOND
 """How old an answer may be at most."""
 _LATEST = 60 * SECOND
-"""How long after its call has failed a cluster is made, mostly."""
-_VERY_LATE = 20 * 60 * SECOND
+"""How long after its call has failed a cluster is made, every other time; else up to:"""
+_VERY_LATE = 40 * 60 * SECOND
 _REFUSALS = ((429, "too many requests"), (500, "internal error"), (503, "not at the moment"))
 _LATENCY = 2 * SECOND
 """The longest that a call takes when nothing is wrong."""
@@ -210,7 +210,7 @@ class SimOutside(NullProvisioner):
         """The call fails, and takes effect afterwards."""
         self._hub.cross("provision:before", self._trouble.chances, _LATENCY)
         self._watcher.doubted(spec.reservation_id)
-        latest = _VERY_LATE if self._hub.dice.random() < 0.3 else _LATEST
+        latest = _VERY_LATE if self._hub.dice.random() < 0.5 else _LATEST
         landing = self._hub.spawn("landing", None, lambda: self._land(spec), self._hub.dice.randrange(latest))
         self._landings.append(landing)
         self._hub.cross("provision:after", self._trouble.chances, _LATENCY)

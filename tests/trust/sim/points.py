@@ -50,8 +50,9 @@ def aimed(missing: list[tuple[str, str]], seeds: range) -> list[tuple[int, Aims]
     """Jobs that try what is missing, the path of a promise first; each is tried by several seeds."""
     wanted = sorted(missing, key=lambda aim: (not on_the_path(aim[0]), aim))
     jobs: list[tuple[int, Aims]] = []
+    step = _EACH if len(wanted) > _EACH else 1
     for number, seed in enumerate(seeds if wanted else ()):
-        turned = number // 2 * _EACH % len(wanted)  # odd and even seeds pass different points
+        turned = number // 2 * step % len(wanted)  # odd and even seeds pass different points
         chosen = dict(reversed((wanted[turned:] + wanted[:turned])[:_EACH]))
         jobs.append((seed, tuple(sorted(chosen.items()))))
     return jobs

@@ -70,7 +70,7 @@ def _judge(finding: Finding, report: Report) -> None:
     for name, told in _TOLD.items():
         finding.show(told, report.counts[name])
     finding.zero("violations of an invariant", len(report.violations))
-    for violation in report.violations[:_SHOWN]:
+    for violation in sorted(report.violations, key=lambda told: told["seed"])[:_SHOWN]:
         finding.faults.append(
             f"seed {violation['seed']} (aims {violation['aims']}): {violation['invariant']}: {violation['detail']}"
         )

@@ -67,7 +67,8 @@ class Row(NamedTuple):
 _LEFT = """
 SELECT r.id, r.state FROM reservation r JOIN booking b ON b.id = r.booking_id
 JOIN account a ON a.id = b.account_id
-WHERE a.kind = 'anonymous' AND (a.disabled_at IS NOT NULL OR a.expires_at <= ?)
+WHERE a.kind = 'anonymous'
+AND CASE WHEN a.disabled_at IS NULL THEN a.expires_at <= ? ELSE b.created_at < a.disabled_at END
 """
 
 
@@ -197,3 +198,9 @@ def left_behind(connection: sqlite3.Connection, before: int) -> list[str]:
     """The reservations that still stand although their visitor left or was over by `before`."""
     found = connection.execute(_LEFT, (before,))
     return [name for name, state in found if state in COUNTED and state != "ending"]
+
+
+def awaits_warning(connection: sqlite3.Connection, reservation_id: str) -> bool:
+    """Whether telling its owner of the end is still to be done."""
+    query = "SELECT 1 FROM work WHERE reservation_id = ? AND action = 'warn' AND done_at IS NULL"
+    return connection.execute(query, (reservation_id,)).fetchone() is not None

@@ -109,3 +109,9 @@ def ground(plot: Plot) -> Ground:
     content, actors, pools = _made(plot)
     _connection().deserialize(content)
     return Ground(_engine(), _connection(), actors, pools)
+
+
+def prepare() -> None:
+    """Make the sites of all plots now, before anything is planted in the code."""
+    for plot in PLOTS:
+        _made(plot)

@@ -232,6 +232,7 @@ def prepare_engine(engine: Engine, *, serving: bool = False) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _connect_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "checkin", _checkin_sqlite)
     elif engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", postgres.connect)
         event.listen(engine, "connect", postgres.set_serving if serving else postgres.set_patient)
@@ -303,12 +304,15 @@ def _pragmas(connection: Any, *settings: str) -> None:
     cursor.close()
 
 
+def _checkin_sqlite(connection: Any, _record: object) -> None:
+    """A commit that failed may leave its transaction open, and with it the write lock."""
+    if connection is not None and connection.in_transaction:
+        connection.rollback()
+
+
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("booking_writes", True)
-    driver: Any = connection.connection.driver_connection
-    if driver.in_transaction:
-        driver.rollback()  # a commit that failed leaves its transaction open
-    _pragmas(driver, f"query_only={'OFF' if writes else 'ON'}")
+    _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, select, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from booking.doors import Db, change_schema, prepare_engine
@@ -98,6 +98,19 @@ def test_a_server_that_goes_away_in_a_transaction_is_unavailable(postgres_url: s
     with pytest.raises(Unavailable):
         db.run("cut off", cut_off)
     assert db.read("names", names) == []
+
+
+def test_a_commit_that_fails_holds_no_lock(database_url: str, opened: Opened) -> None:
+    engine, other = opened(database_url), opened(database_url)
+
+    def lose(_connection: Connection) -> None:
+        raise OperationalError("COMMIT", {}, Exception("lost"))
+
+    event.listen(engine, "commit", lose)
+    with pytest.raises(Unavailable):
+        Db(engine, TestClock()).run("lost", lambda session: session.add(platform("a")))
+    Db(other, TestClock()).run("add", lambda session: session.add(platform("b")))
+    assert Db(other, TestClock()).read("names", names) == ["b"]
 
 
 def test_a_pool_of_connections_that_is_used_up_is_unavailable(database_url: str) -> None:

@@ -156,6 +156,9 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
+    def __str__(self) -> str:
+        return f"every {self.seconds:g} s"
+
     def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
         return now + timedelta(seconds=self.seconds)
 

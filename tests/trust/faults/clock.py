@@ -19,6 +19,7 @@ from booking.services import bookings
 from booking.services.verify import differences
 from tests.e2e.service import IMAGINED, Running
 from tests.support.site import Site, make_site
+from tests.trust.faults.leash import leashed
 
 LATE = 5.0
 """Seconds after a jump, or a boundary, within which everything is as the clock says."""
@@ -139,7 +140,9 @@ class Stage:
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        self.scheduler = Running(folder / "service", "scheduler", settings=IMAGINED | settings)
+        self.scheduler = Running(
+            folder / "service", "scheduler", settings=IMAGINED | settings, program=leashed(folder)
+        )
 
     def _book(self, span: Span) -> str:
         return self.site.book(self.person, "pair", span).id

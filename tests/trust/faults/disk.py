@@ -18,13 +18,13 @@ from typing import Any
 import requests
 
 from booking.adapters.local import processes
-from tests.e2e.service import IMAGINED, PROGRAM, SECONDS, Service
+from tests.e2e.service import IMAGINED, SECONDS, Service
+from tests.trust.faults.leash import leashed
 
 SPACE_MIB = 16
 """Size of the disk that is to be full."""
 HELD_SECONDS = 120.0
-_WINDOW = "start=2027-01-01T00:00:00Z&end=2027-01-08T00:00:00Z"
-READS = ("healthz", "calendar", "api/v1/bookings", f"api/v1/availability?{_WINDOW}")
+READS = ("healthz", "calendar", "api/v1/bookings", "api/v1/availability?from={today}&to={later}")
 _FIU = shutil.which("fiu-ctrl")
 _ERRORS = ("pwrite", "pwrite64", "write")
 
@@ -76,8 +76,9 @@ class Visitor:
 
     def read(self) -> None:
         """Everything that only reads."""
+        today = datetime.now(UTC).date()
         for path in READS:
-            status = self._ask("GET", path).status_code
+            status = self._ask("GET", path.format(today=today, later=today + timedelta(days=7))).status_code
             self._seen.reads[status] += 1
 
     def _ask(self, method: str, path: str, **more: Any) -> requests.Response:
@@ -133,11 +134,9 @@ def _on_small_disk(folder: Path) -> Iterator[tuple[Service, Path]]:
     """The service with its home on a disk of its own, and where that is seen from here."""
     home = folder / "home"
     home.mkdir(parents=True)
-    program = folder / "booking-on-small-disk"
     mount = f"mount -t tmpfs -o size={SPACE_MIB}m,mode=0700 none {home}"
     alone = "unshare -m" if os.geteuid() == 0 else "unshare -rm"
-    program.write_text(f'#!/bin/sh\nexec {alone} sh -c \'{mount} && exec {PROGRAM} "$0" "$@"\' "$@"\n')
-    program.chmod(0o755)
+    program = leashed(folder, f'{alone} sh -c \'{mount} && exec "$0" "$@"\'')
     service = Service(folder, settings=IMAGINED, program=program)
     try:
         yield service, Path(f"/proc/{service.part('gunicorn')}/root{home}")
@@ -160,7 +159,7 @@ def failing(folder: Path, tries: int, rate: float) -> Seen:
     folder.mkdir(parents=True)
     control = folder / "fiu"
     settings = {"LD_PRELOAD": f"{preload} {posix}", "FIU_CTRL_FIFO": str(control)}
-    service = Service(folder, settings=IMAGINED | settings)
+    service = Service(folder, settings=IMAGINED | settings, program=leashed(folder))
     try:
         visitor = Visitor(service, seen)
         assert visitor.book() == 201

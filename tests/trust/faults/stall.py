@@ -24,6 +24,7 @@ from booking.models import Leadership
 from booking.services.verify import differences
 from tests.e2e.service import IMAGINED, Running
 from tests.support.site import Site, make_site
+from tests.trust.faults.leash import leashed
 from tests.trust.kills.inject import Injection
 
 TERM = 1.0
@@ -68,7 +69,9 @@ class Stage:
 
     def _start(self) -> Running:
         settings = {"BOOKING_DATABASE_URL": self.url, "BOOKING_LEADERSHIP_SECONDS": str(TERM)}
-        return Running(self.folder / "service", "scheduler", settings=IMAGINED | settings)
+        return Running(
+            self.folder / "service", "scheduler", settings=IMAGINED | settings, program=leashed(self.folder)
+        )
 
     def close(self) -> None:
         for one in self.schedulers:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from tests.adapters.waiting import eventually
 from tests.e2e.service import IMAGINED, Service
 from tests.support.postgres import PostgresServer, database
+from tests.trust.faults.leash import leashed
 from tests.trust.kills.inject import alive
 from tests.trust.proof import Finding, Scale
 from tests.trust.soak.people import People
@@ -51,7 +52,8 @@ def prove(scale: Scale, seed: int) -> Finding:
         database(server.url, f"soak_{uuid4().hex}") as url,
     ):
         address = url.render_as_string(hide_password=False)
-        service = Service(Path(folder), settings=_SETTINGS | {"BOOKING_DATABASE_URL": address})
+        settings = _SETTINGS | {"BOOKING_DATABASE_URL": address}
+        service = Service(Path(folder), settings=settings, program=leashed(Path(folder)))
         try:
             _soak(finding, plan, service, address, seed)
             left = service.parts()

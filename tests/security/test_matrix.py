@@ -78,7 +78,8 @@ def test_a_hole_that_is_cut_is_found(
     seen_by: Role | None,
     kind: Kind,
 ) -> None:
-    some = [caller for caller in callers(world) if (caller.role, caller.kind) == (seen_by, kind)]
+    roles = (seen_by or Role.OTHER,)
+    some = [caller for caller in callers(world, roles) if (caller.role, caller.kind) == (seen_by, kind)]
     monkeypatch.setattr(where, name, flaw)
     assert walk(world, some).faults != []
 

@@ -61,7 +61,7 @@ class Act:
 
 TWO = Act("2 sessions x 4 steps", "two", 2, ("small", "small"), 4)
 THREE = Act("3 sessions x 3 steps", "three", 4, ("small", "small", "large"), 3)
-SECONDS = {Scale.QUICK: (4.0, 4.0), Scale.SHORT: (40.0, 110.0), Scale.FULL: (3600.0, 3600.0)}
+SECONDS = {Scale.QUICK: (4.0, 4.0), Scale.SHORT: (20.0, 140.0), Scale.FULL: (3600.0, 3600.0)}
 """How long each act may take; then the rest of its schedules is left out, and it is said."""
 QUICK = 8
 """Of each act."""

@@ -24,7 +24,7 @@ from tests.trust.race.board import Board, Notice
 from tests.trust.race.sweep import oversold_hours
 from tests.trust.race.track import PACKAGES, SHOP, Scene, WatchedDb
 
-MIXED = {"book": 38, "move": 26, "confirm": 10, "cancel": 15, "look": 8, "cut": 2, "sweep": 1}
+MIXED = {"book": 38, "move": 26, "confirm": 10, "cancel": 15, "look": 8, "cut": 2, "rehearse": 3, "sweep": 1}
 """How often which act is drawn: most find the pool full, and want its last unit."""
 HEATED = {"book": 65, "cancel": 35}
 """For the controls: as much at once as can be."""
@@ -57,6 +57,7 @@ class Client:
             "move": self._move,
             "look": self._look,
             "cut": self._cut,
+            "rehearse": self._rehearse,
         }
 
     def act(self, what: str, rng: random.Random, key: str = "") -> None:
@@ -69,7 +70,7 @@ class Client:
         self._said = {}
         call, answer = time.monotonic(), self._answer(what, rng, key)
         back = time.monotonic()
-        if answer == "error" or (what != "look" and not self.db.pool):
+        if answer == "error" or what == "rehearse" or (what != "look" and not self.db.pool):
             return
         self.counts[f"answered {self._said.get('answer', answer)}"] += 1
         db = self.db
@@ -160,6 +161,21 @@ class Client:
         self._cuts.append((pool, impact.row.id, claim))
         ended = mode is capacity.OnConflict.CANCEL
         return {"given": tuple(lost.booking_id for lost in impact.conflicts) if ended else ()}
+
+    def _rehearse(self, rng: random.Random, _: str) -> dict[str, Any]:
+        """Everything but the commit: nobody may see anything of it afterwards, this process neither."""
+        if rng.random() < 0.5:
+            claim = self._wish(rng)
+            span = self.scene.span(self.first + claim.start, self.first + claim.end)
+            holding = capacity.Holding(span, Resources(claim.cores), "a rehearsal")
+            wanted = capacity.Edit(self._pool(rng), Blackout, None, holding, dry_run=True)
+            capacity.edit(self.ctx, self.me, wanted)
+            return {}
+        notice = self._somebodys(rng)
+        end = self.scene.span(self.first, self.first + notice.start + 1).end
+        wanted_end = changes.Change(ends={notice.reservation: end})
+        changes.change(self.ctx, self.me, notice.booking, wanted_end, None, dry_run=True)
+        return {}
 
     def _sweep(self) -> None:
         first = minute_of(self.scene.base)

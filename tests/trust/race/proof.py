@@ -57,10 +57,11 @@ def prove(scale: Scale, seed: int) -> Finding:
     for kind in KINDS:
         _race(finding, kind, length, seed)
     finding.remarks.append(
-        f"{length.clients} processes on the real services and doors: book, hold, confirm, extend, shorten, cancel, "
-        "expiry of holds, cuts of capacity, repeats under a key that others use at the same time. Oversold "
-        "hours are counted minute by minute from the rows, during the race and after it; what a cut has "
-        f"flagged as at risk is left out. One refusal in {ALTERNATIVES} also searches alternatives."
+        f"{length.clients} processes on the real services and doors: book, hold, confirm, extend, shorten, "
+        "cancel, expiry of holds, cuts of capacity, rehearsals, repeats under a key that others use at the "
+        "same time. Oversold hours are counted minute by minute from the rows, during the race and after it; "
+        f"what a cut has flagged as at risk is left out. One refusal in {ALTERNATIVES} also searches "
+        "alternatives."
     )
     if scale is not Scale.FULL:
         finding.remarks.append("Shortened by time; at full length it is at least 1,000,000 attempts on each.")

@@ -38,13 +38,14 @@ class DatabaseStorage(Storage):
         """Count a hit in the window that is open, or open one."""
 
         def count(session: Session) -> int:
-            now = self._ctx.clock.now()
+            now, life = self._ctx.clock.now(), timedelta(seconds=expiry)
             row = session.scalar(select(RateHit).where(RateHit.key == key).with_for_update())
             if row is None:
-                row = RateHit(key=key, hits=0, expires_at=now + timedelta(seconds=expiry))
+                row = RateHit(key=key, hits=0, expires_at=now + life)
                 session.add(row)
-            elif row.expires_at <= now:
-                row.hits, row.expires_at = 0, now + timedelta(seconds=expiry)
+            # A window that closes later than any could was opened before the clock went back.
+            elif not now < row.expires_at <= now + life:
+                row.hits, row.expires_at = 0, now + life
             row.hits += amount
             session.flush()
             return row.hits

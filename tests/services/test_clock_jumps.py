@@ -12,6 +12,7 @@ from booking.adapters.null import NullProvisioner
 from booking.allocator.lifecycle import State
 from booking.doors import Doors
 from booking.models import Work
+from booking.ratelimits import DatabaseStorage
 from booking.scheduler import Scheduler, _Every
 from booking.services import bookings, leadership
 from tests.services.test_clusters import LATER, World
@@ -74,6 +75,17 @@ def test_a_cluster_of_the_twin_stays_ready(clock: TestClock, world: World) -> No
     clock.set(LATER.start - DAY)
     assert isinstance(world.outside, NullProvisioner)
     assert world.outside.observe(world.site.only(booking.id).id).state == "ready"
+
+
+def test_who_came_too_often_is_not_kept_out_for_as_long_as_the_clock_went_back(
+    world: World, clock: TestClock
+) -> None:
+    limits = DatabaseStorage(world.site.ctx)
+    limits.incr("key", 60, 10)
+    clock.set(clock.now() - DAY)
+    assert limits.incr("key", 60) == 1
+    clock.advance(59 * SECOND)
+    assert limits.incr("key", 60) == 2
 
 
 def test_beats_that_a_jump_ahead_left_out_are_not_made_up_for() -> None:

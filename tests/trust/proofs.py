@@ -44,7 +44,7 @@ PROOFS: dict[str, Entry] = {
     "network": _entry("A bad network", "network.proof", 500, 3 * 3600),
     "drills": _entry("Drills", "drills.proof", 600, 6 * 3600),
     "doors": _entry("Doors locked", "doors.proof", 600, 8 * 3600),
-    "kills": _entry("Kill sweeps", "kills.proof", 600, 6 * 3600),
+    "kills": _entry("Kill sweeps", "kills.proof", 1200, 6 * 3600),
     "faults": _entry("Disk, clock, stalls", "faults.proof", 500, 3 * 3600),
     "soak": _entry("The soak", "soak.proof", 400, 3 * 3600),
 }

@@ -140,7 +140,7 @@ def _port(patient: Patient) -> str | None:
 
 
 def _is_ours(patient: Patient, host: str, port: int) -> bool:
-    knock = Knock(({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port))  # noqa: S104  # not listened on
+    knock = Knock(({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port))  # noqa: S104  # nosec B104  # not listened on
     clock = patient.ctx.clock
     until = clock.monotonic() + _KNOCK_SECONDS
     while clock.monotonic() < until:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 from tests.trust.faults import clock, disk, stall
 from tests.trust.proof import Finding, Scale
@@ -68,9 +69,12 @@ def _clock(finding: Finding, scale: Scale, folder: Path) -> None:
         finding.remarks.append("Not shown here, because libfaketime is not installed: jumps of the clock.")
         return
 
+    alone = Lock()
+
     def run(number_and_scene: tuple[int, clock.Scene]) -> clock.Seen:
         number, scene = number_and_scene
-        stage = clock.Stage(folder / f"clock-{number}", scene, preload)
+        with alone:  # the migrations are not made for threads
+            stage = clock.Stage(folder / f"clock-{number}", scene, preload)
         try:
             return clock.play(stage)
         finally:

@@ -142,6 +142,7 @@ def _takeovers(finding: Finding, stage: Stage, wounds: Wounds) -> None:
         died = wounds.scheduler_kills.get(stage.schedulers[number].process.pid)
         if died is not None and died < after:
             took.append(after - died - wounds.without_database(died, after))
+    finding.show("times that somebody began to lead", len(leads(stage)))
     finding.show("leaders killed", len(took))
     if took:
         worst, bar = max(took), 3 * TERM_SECONDS

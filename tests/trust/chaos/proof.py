@@ -110,6 +110,8 @@ def _told(finding: Finding, plan: Plan, crowd: Crowd, tally: Tally, wounds: Woun
     """What was done, and what the clients saw of it."""
     finding.show("seconds", round(plan.seconds))
     finding.show("database kills", len(wounds.outages), "> 0", bool(wounds.outages))
+    away = sum(outage.ended - outage.began for outage in wounds.outages)
+    finding.show("seconds without a database", round(away, 1))
     finding.show("kills of web processes", wounds.web_kills)
     finding.show("kills of schedulers", len(wounds.scheduler_kills))
     booked = len(crowd.told)

@@ -142,10 +142,21 @@ def outside(folder: Path) -> Hunt:
             environment = _read(pid, "environ").replace(NOTEBOOK, "")
             hunt.search(f"the environment of {pid}", environment)
     finally:
-        service.close()
+        _end(service)
     hunt.search("the log of the service", service.log)
     _refuses_to_start(folder / "other", hunt)
     return hunt
+
+
+def _end(service: Service) -> None:
+    """Clusters outlive the service: each booking is cancelled first, and its folder gone."""
+    try:
+        for booking in service.json("GET", "/bookings")["items"]:
+            service.call("DELETE", f"/bookings/{booking['id']}")
+        workspaces = service.home / "workspaces"
+        eventually(lambda: not workspaces.is_dir() or not any(workspaces.glob("bk-*")))
+    finally:
+        service.close()
 
 
 def _cluster(service: Service, hunt: Hunt) -> Iterable[int]:

@@ -100,7 +100,9 @@ def _writes(found: Found) -> Iterator[Goal]:
             late = mine.percentile(99)
             yield Goal(f"bookings, {on}: 99 of 100 within", "≤ 20 ms", f"{late:.1f} ms", late <= 20)
             yield Goal("*database is locked*", "0", str(mine.locked), mine.locked == 0)
-        yield Goal(f"hours that are oversold after all that, {on}", "0", str(one.oversold), one.oversold == 0)
+        yield Goal(
+            f"moments that are oversold after all that, {on}", "0", str(one.oversold), one.oversold == 0
+        )
 
 
 def _web(found: Found) -> Iterator[Goal]:

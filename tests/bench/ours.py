@@ -19,6 +19,7 @@ from tests.bench.workload import ASKED, DAYS, DEMANDS, Truth
 from tests.bench.world import World, instant
 
 CALENDAR = f"calendar, {DAYS} days x {len(DEMANDS)} packages"
+SPREAD = "calendar, another pool with each call"
 CAN_I = "can I book, 3 days"
 EARLIEST = "earliest slot of 3 days in a year"
 COLD = "calendar, cold start"

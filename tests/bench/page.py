@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-import subprocess
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -50,8 +49,7 @@ def _lines(found: Found) -> Iterator[str]:
         if cases:
             yield ""
             yield from _question(question, cases, sizes)
-    over = [case for case in found.cases if case.what == ours.CALENDAR and "pools" in found.plan.parts]
-    yield from _pools([case for case in over if case.pools in found.plan.pools], found)
+    yield from _pools([case for case in found.cases if case.what == ours.SPREAD])
     yield from _writes(found.writes)
     yield from _web([case for case in found.cases if case.what == web.WHAT])
 
@@ -60,7 +58,7 @@ def _circumstances(found: Found) -> Iterator[str]:
     plan, loads = found.plan, ", ".join(f"{load:.1f}" for load in found.load)
     sizes = ", ".join(f"{n:,}" for n in plan.sizes)
     yield (
-        f"Commit `{_commit()}`, {plan.today}; N = {sizes}, seed {plan.seed}, {plan.rounds} rounds, "
+        f"Commit `{found.commit}`, {plan.today}; N = {sizes}, seed {plan.seed}, {plan.rounds} rounds, "
         f"{found.seconds / 60:.1f} minutes. {_processor()}, {len(os.sched_getaffinity(0))} cores; Python "
         f"{platform.python_version()}, numpy {np.__version__}, SQLite {sqlite3.sqlite_version}, PostgreSQL 18 "
         f"over a Unix socket. The load average before each part and at the end was {loads}: on two cores, "
@@ -112,21 +110,18 @@ def _micros(value: float) -> str:
     return f"{value:.3g} µs"
 
 
-def _pools(cases: Sequence[Case], found: Found) -> Iterator[str]:
-    spread = [case for case in cases if case.design == ours.OURS and case.database == "sqlite"]
-    # The reads have a case of one pool too; that of this part is the last.
-    rows = {case.pools: case for case in spread}
-    if len(rows) < 2:
+def _pools(cases: Sequence[Case]) -> Iterator[str]:
+    if not cases:
         return
     yield ""
     yield "### The same reservations in more pools"
     yield ""
-    yield f"N = {rows[max(rows)].n:,} on SQLite; every call asks for another pool."
+    yield f"N = {cases[0].n:,} on SQLite; every call asks for another pool."
     yield ""
     yield "| pools | calendar |"
     yield "|---:|---:|"
-    for count, case in sorted(rows.items()):
-        yield f"| {count:,} | {_time(case)} |"
+    for case in cases:
+        yield f"| {case.pools:,} | {_time(case)} |"
 
 
 def _writes(found: Sequence[Writes]) -> Iterator[str]:
@@ -165,10 +160,3 @@ def _processor() -> str:
     with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or "unknown"

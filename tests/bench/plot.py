@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-_WIDTH, _HEIGHT = 960, 480
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 350, 44, 50
+_WIDTH, _HEIGHT = 980, 480
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 370, 44, 50
 _COLOURS = (
     *("#0b6e4f", "#c1121f", "#e07a1f", "#30638e", "#7d4e9e", "#8a7a00"),
     *("#007f8a", "#a0527a", "#555555", "#5a8f00", "#0000b0", "#b04a00"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -55,6 +56,12 @@ class Plan:
         return replace(short, requests=3, portion=30, blazar=300)
 
 
+def commit() -> str:
+    """What is measured; asked at the beginning, since others may commit meanwhile."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
 @dataclass
 class Found:
     """What a run found."""
@@ -65,10 +72,13 @@ class Found:
     load: list[float] = field(default_factory=list)
     """The machine's load before each part and at the end."""
     seconds: float = 0.0
+    commit: str = field(default_factory=commit)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Everything that was measured, a line each."""
-        yield {"what": "run", "seed": self.plan.seed, "today": self.plan.today.isoformat(), "load": self.load}
+        plan = self.plan
+        head = {"seed": plan.seed, "today": plan.today.isoformat(), "commit": self.commit, "load": self.load}
+        yield {"what": "run", **head}
         yield from (case.as_json() for case in self.cases)
         for one in self.writes:
             yield from (rate.as_json() for rate in one.rates)
@@ -188,7 +198,7 @@ def _over_pools(world: World) -> Case:
         next_pool()  # warm, as far as memory goes
     workload = world.workload
     return Case(
-        ours.CALENDAR, ours.OURS, workload.n, world.database, timed(next_pool), 20, pools=workload.pools
+        ours.SPREAD, ours.OURS, workload.n, world.database, timed(next_pool), 20, pools=workload.pools
     )
 
 

@@ -16,7 +16,7 @@ from booking.models.booking import (
 from booking.models.journal import Installation, Journal, RateHit
 from booking.models.package import Package
 from booking.models.pause import Pause, Stray, Verdict
-from booking.models.pool import Blackout, Inventory, Ledger, Platform, Pool
+from booking.models.pool import Blackout, Inventory, Ledger, Platform, Pool, Snapshot
 
 __all__ = [
     "Account",
@@ -44,6 +44,7 @@ __all__ = [
     "RateHit",
     "Reservation",
     "Role",
+    "Snapshot",
     "Stray",
     "Token",
     "Verdict",

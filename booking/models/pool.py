@@ -157,6 +157,20 @@ class Ledger(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
 
 
+class Snapshot(Base):
+    """The timeline of a pool at one generation, packed; it may be thrown away at any time."""
+
+    __tablename__ = "snapshot"
+
+    pool_id: Mapped[str] = mapped_column(ForeignKey("pool.id"), primary_key=True)
+    epoch: Mapped[str]
+    """Of the pool when it was taken; in a restored database it is void."""
+    generation: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[datetime] = mapped_column(Minute)
+    """The end of its window."""
+    data: Mapped[bytes]
+
+
 def as_amounts(resources: Resources) -> dict[str, Any]:
     """The columns of :class:`Amounts` for a vector."""
     return dict(resources.amounts())

@@ -121,8 +121,13 @@ def locked_state(ctx: Context, session: Session, pool: Pool) -> PoolState:
     return state
 
 
+def usual_window(ctx: Context, now: datetime) -> Span:
+    """What is asked for nearly always: from a month ago to the horizon."""
+    return Span(floor_minute(now - _PAST), floor_minute(ctx.horizon(now)))
+
+
 def _state(ctx: Context, session: Session, pool_id: str, window: Span | None, now: datetime) -> PoolState:
-    usual = Span(floor_minute(now - _PAST), floor_minute(ctx.horizon(now)))
+    usual = usual_window(ctx, now)
     if window is None or (usual.start <= window.start and window.end <= usual.end):
         return ctx.timelines.current(session, pool_id, usual)
     return ctx.timelines.over(session, pool_id, window)

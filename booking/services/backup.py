@@ -26,7 +26,7 @@ from booking.services.context import Context
 
 FORMAT = "booking-backup"
 VERSION = 1
-PASSING = frozenset({"alembic_version", "leadership", "pause", "rate_hit", "stray"})
+PASSING = frozenset({"alembic_version", "leadership", "pause", "rate_hit", "snapshot", "stray"})
 """Tables about the present moment of one installation: they are in no backup."""
 _BYTES = {"postgresql": "C", "sqlite": "BINARY"}
 _MANIFEST = "manifest.json"

@@ -6,13 +6,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from booking.models import Account, AccountKind, RateHit
-from booking.services import bookings
+from booking.services import bookings, snapshots
 from booking.services.context import Context
 from booking.services.visitors import end
 
 
 def tidy(ctx: Context) -> None:
-    """End anonymous accounts whose time is over and forget what nobody asks for any more."""
+    """End anonymous accounts whose time is over, forget what nobody asks for any more, take snapshots."""
     now = ctx.clock.now()
     over = ctx.db.read(
         "anonymous accounts that are over",
@@ -32,6 +32,7 @@ def tidy(ctx: Context) -> None:
         session.execute(delete(RateHit).where(RateHit.expires_at <= now))
 
     ctx.db.run("forget", forget)
+    snapshots.take(ctx)
 
 
 def _end(ctx: Context, account_id: str) -> None:

@@ -13,15 +13,18 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from booking.allocator.cells import Granularity
+from booking.allocator.packing import unpacked
 from booking.allocator.resources import Resources
 from booking.allocator.span import Span, floor_minute, minute_of
 from booking.allocator.timeline import Entry, ShareRatio, Side, Timeline
 from booking.errors import NotFound
-from booking.models import Ledger, Pool
+from booking.models import Ledger, Pool, Snapshot
 from booking.models.history import History
 
 _BYTES = 256 * 2**20
 """What the cached arrays of a process may take; the least recently used pool goes first."""
+_KEPT = 4
+"""How many generations of a pool are kept, for transactions that began before the newest."""
 _APPENDED = "appended to the ledger"
 _SLACK = relativedelta(months=2)
 """How much further than asked a cached window reaches, so that it need not be built anew each day."""
@@ -56,7 +59,8 @@ class Timelines:
     """The cache of one process; entries are immutable, so threads share them without a lock."""
 
     def __init__(self) -> None:
-        self._states: OrderedDict[str, PoolState] = OrderedDict()
+        self._states: OrderedDict[str, tuple[PoolState, ...]] = OrderedDict()
+        """Of each pool the last few, the newest first: a transaction sees the database as it began."""
 
     def current(self, session: Session, pool_id: str, window: Span) -> PoolState:
         """The pool over at least the window; one statement when nothing has changed.
@@ -66,44 +70,60 @@ class Timelines:
 
         :raises NotFound: if there is no such pool.
         """
-        known = self._states.get(pool_id)
-        if known is None or not known.timeline.covers(*window.minutes):
-            state = _load(session, pool_id, _padded(window))
-        else:
-            state = _caught_up(session, known) or _load(session, pool_id, _padded(window))
+        state = self._from_known(session, pool_id, window)
+        if state is None:
+            window = padded(window)
+            state = from_snapshot(session, pool_id, window) or from_ledger(session, pool_id, window)
         if not session.info.get(_APPENDED):
             self._keep(state)
         return state
 
+    def _from_known(self, session: Session, pool_id: str, window: Span) -> PoolState | None:
+        for known in self._states.get(pool_id, ()):
+            if known.timeline.covers(*window.minutes):
+                state = _caught_up(session, known)
+                if state is not None:
+                    return state
+        return None
+
     def over(self, session: Session, pool_id: str, window: Span) -> PoolState:
-        """The pool over a window that may lie anywhere; built from the ledger and not kept."""
-        return _load(session, pool_id, window)
+        """The pool over a window that may lie anywhere; built from the ledger alone, and not kept."""
+        return from_ledger(session, pool_id, window)
 
     def drop(self, pool_id: str) -> None:
         """Forget what is cached of a pool, after an error whose reach is not known."""
         self._states.pop(pool_id, None)
 
     def _keep(self, state: PoolState) -> None:
-        older = self._states.get(state.id)
-        if older is not None and older.epoch == state.epoch and older.generation > state.generation:
-            return  # another thread has read on meanwhile
-        self._states[state.id] = state
+        others = [
+            known
+            for known in self._states.get(state.id, ())
+            if known.epoch == state.epoch and known.generation != state.generation
+        ]
+        newest_first = sorted([state, *others], key=lambda known: known.generation, reverse=True)
+        self._states[state.id] = tuple(newest_first[:_KEPT])
         self._states.move_to_end(state.id)
         while len(self._states) > 1 and self._size() > _BYTES:
             self._states.popitem(last=False)
 
     def _size(self) -> int:
-        return sum(3 * state.timeline.amounts.nbytes for state in list(self._states.values()))
+        kept = [state for states in list(self._states.values()) for state in states]
+        return sum(3 * state.timeline.amounts.nbytes for state in kept)
 
 
-def _padded(window: Span) -> Span:
+def padded(window: Span) -> Span:
+    """What is cached where a window is asked for."""
     return Span(floor_minute(window.start - timedelta(days=7)), floor_minute(window.end + _SLACK))
 
 
 _EPOCH = (Pool.epoch + "/" + History()).label("epoch")
 
 
-def _load(session: Session, pool_id: str, window: Span) -> PoolState:
+def from_ledger(session: Session, pool_id: str, window: Span) -> PoolState:
+    """The pool over that window, from its whole ledger.
+
+    :raises NotFound: if there is no such pool.
+    """
     query = select(Pool, _EPOCH).where(Pool.id == pool_id)
     found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
     if found is None:
@@ -124,12 +144,33 @@ def _load(session: Session, pool_id: str, window: Span) -> PoolState:
     timeline = empty.applied(
         Entry(side, start, end, kind, int(total)) for side, start, end, kind, total in rows
     )
+    return _state(pool, epoch, pool.generation, timeline)
+
+
+def from_snapshot(session: Session, pool_id: str, window: Span) -> PoolState | None:
+    """The snapshot and the ledger after it; None if there is none that reaches over the window."""
+    query = (
+        select(Pool, _EPOCH, Snapshot)
+        .join(Snapshot, and_(Snapshot.pool_id == Pool.id, Snapshot.epoch == Pool.epoch))
+        .where(Pool.id == pool_id, Snapshot.generation <= Pool.generation, Snapshot.until >= window.end)
+    )
+    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
+    if found is None:
+        return None
+    pool, epoch, snapshot = found
+    timeline = unpacked(snapshot.data, pool.ratio)
+    if not timeline.covers(*window.minutes):
+        return None
+    return _caught_up(session, _state(pool, epoch, snapshot.generation, timeline))
+
+
+def _state(pool: Pool, epoch: str, generation: int, timeline: Timeline) -> PoolState:
     return PoolState(
         pool.id,
         pool.name,
         pool.zone,
         pool.granularity,
-        pool.generation,
+        generation,
         epoch,
         pool.hold_expires_at,
         pool.resources,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Connection, Integer, String, Table, column, insert, select
+from sqlalchemy import JSON, Boolean, Connection, Integer, LargeBinary, String, Table, column, insert, select
 from sqlalchemy import table as lightweight
 
 NEEDED: dict[str, dict[str, Any]] = {
@@ -59,6 +59,8 @@ def _is_there(connection: Connection, table: Table, number: int) -> bool:
 
 def _plain(kind: Any, text: str, number: int) -> Any:
     kind = getattr(kind, "impl", kind)
+    if isinstance(kind, LargeBinary):
+        return text.encode()
     if isinstance(kind, Boolean):
         return False
     if isinstance(kind, Integer):

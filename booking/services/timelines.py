@@ -90,6 +90,10 @@ class Timelines:
         """The pool over a window that may lie anywhere; built from the ledger alone, and not kept."""
         return from_ledger(session, pool_id, window)
 
+    def known(self, pool_id: str) -> PoolState | None:
+        """The newest state that is cached, as it is; it may be old."""
+        return next(iter(self._states.get(pool_id, ())), None)
+
     def drop(self, pool_id: str) -> None:
         """Forget what is cached of a pool, after an error whose reach is not known."""
         self._states.pop(pool_id, None)

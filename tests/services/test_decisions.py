@@ -83,7 +83,7 @@ def test_a_timeline_that_was_not_brought_up_to_date_promises_nothing(
     current = Timelines.current
 
     def stale(self: Timelines, session: Session, pool_id: str, window: Span) -> PoolState:
-        return self._states.get(pool_id) or current(self, session, pool_id, window)
+        return self.known(pool_id) or current(self, session, pool_id, window)
 
     monkeypatch.setattr(Timelines, "current", stale)
     site.book(ann, "half", WINDOW)

@@ -29,7 +29,7 @@ def cache_not_caught_up(spade: Spade) -> None:
     """A process trusts what it has cached of a timeline."""
 
     def current(self: Timelines, session: Session, pool_id: str, window: Span) -> PoolState:
-        known = self._states.get(pool_id)
+        known = self.known(pool_id)
         if known is not None and known.timeline.covers(*window.minutes):
             return known
         return _current(self, session, pool_id, window)

@@ -106,7 +106,7 @@ def _seldom(current: Callable[..., timelines.PoolState]) -> Callable[..., timeli
     ) -> timelines.PoolState:
         nonlocal calls
         calls += 1
-        known = self._states.get(pool_id)
+        known = self.known(pool_id)
         if known is None or calls % 20 == 0:
             known = current(self, session, pool_id, window)
         return replace(known, hold_expires_at=None)

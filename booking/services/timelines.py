@@ -246,6 +246,8 @@ def append(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
     """Append entries to the ledger under one new generation; the pool's row must be locked."""
     session.info[_APPENDED] = True
     pool.generation += 1
+    # The row of the pool first: there the database sees whether the lock was held, and says it best.
+    session.flush()
     rows = [entry for entry in entries if entry.amount]
     session.add_all(
         Ledger(pool_id=pool.id, generation=pool.generation, seq=seq, **entry._asdict())

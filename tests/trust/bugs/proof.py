@@ -16,7 +16,7 @@ MOST_SEEDS = 300
 RECORD = Path(__file__).with_name("caught.json")
 _NEAR = {Scale.QUICK: 2, Scale.SHORT: 4}
 """In how many seeds from the recorded one a bug is caught again."""
-_AGAIN = {Scale.QUICK: 0, Scale.SHORT: 40}
+_AGAIN = {Scale.QUICK: 12, Scale.SHORT: 40}
 """How many seeds from the first are tried where the record is out of date."""
 
 

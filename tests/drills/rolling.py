@@ -86,6 +86,8 @@ def roll(folder: Path, restarts: int, rate: float, settings: Mapping[str, str] |
     """Renew a service so many times, each as soon as the one before is through."""
     service = Service(folder, settings=_SETTINGS | dict(settings or {}))
     try:
+        room = ("--start", "2020-01-01", "--cores", "400", "--memory-mib", "999999", "--reason", "a drill")
+        service.command("pool", "inventory", "add", "this-machine", *room)
         eventually(lambda: service.call("GET", "/bookings").ok)
         with Steady(service, rate) as steady:
             for number in range(restarts):

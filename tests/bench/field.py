@@ -74,8 +74,10 @@ class Field:
 
     def _end(self) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
 
     def order(self, act: str, rival: str, **more: Any) -> Any:
         """What the rivals' process says to an order.

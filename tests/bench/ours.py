@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from booking.allocator import availability as allocator
 from booking.allocator.package import CUSTOM, Package, Sharing, Size
 from booking.allocator.span import Span
-from booking.models import Pool
+from booking.models import Pool, Snapshot
+from booking.services import snapshots
 from booking.services.availability import Question, SlotQuestion, availability, slots, state_of
 from tests.bench.measure import Case, timed
 from tests.bench.workload import ASKED, DAYS, DEMANDS, Truth
@@ -26,6 +27,7 @@ COLD = "calendar, cold start"
 CHECK = "the check alone: one row by its key"
 ENGINE = "calendar in memory, no database"
 OURS = "booking"
+NO_SNAPSHOT = "booking, before the first snapshot"
 DOOR = "the same through Db.read"
 BARE = "bare np.minimum.reduceat"
 SLOT_HOURS = 72
@@ -74,6 +76,9 @@ class Ours:
     def check(self) -> None:
         """:raises AssertionError: if an answer is not the truth."""
         assert self.calendar() == self.truth.calendar()
+        snapshots.take(self._ctx)
+        self._ctx.timelines.drop(self.world.pool_ids[0])
+        assert self.calendar() == self.truth.calendar()
         assert self.can_i() == self.truth.fits(self.world.workload.window)
         # A slot may begin in the present hour, which is later than midnight.
         assert self.earliest() >= self.found
@@ -85,14 +90,20 @@ class Ours:
         def one_row(session: Session) -> int | None:
             return session.scalar(select(Pool.generation).where(Pool.id == pool_id))
 
-        def forget() -> None:
+        def begin_anew() -> None:
+            snapshots.take(ctx)
+            ctx.timelines.drop(pool_id)
+
+        def begin_without() -> None:
+            ctx.db.run("forget", lambda session: session.execute(delete(Snapshot)))
             ctx.timelines.drop(pool_id)
 
         return [
             self._case(CALENDAR, OURS, timed(self.calendar)),
             self._case(CAN_I, OURS, timed(self.can_i)),
             self._case(EARLIEST, OURS, timed(self.earliest)),
-            self._case(COLD, OURS, timed(self.calendar, forget), calls=1),
+            self._case(COLD, OURS, timed(self.calendar, begin_anew), calls=1),
+            self._case(COLD, NO_SNAPSHOT, timed(self.calendar, begin_without), calls=1),
             self._case(CHECK, DOOR, timed(lambda: ctx.db.read("one", one_row))),
         ]
 

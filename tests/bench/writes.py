@@ -144,8 +144,10 @@ def _writer(world: World, number: int, stack: ExitStack) -> subprocess.Popen[str
 
     def end() -> None:
         assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
         process.wait(30)
+        process.stdout.close()
 
     stack.callback(end)
     return process

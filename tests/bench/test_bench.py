@@ -35,7 +35,7 @@ def test_a_quick_run_checks_all_answers_and_writes_lines_tables_and_a_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "performance.md"
-    target.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    target.write_text(f"before\n{BEGIN}\nyesterday\n{END}\nafter\n")
     (tmp_path / bench.PLOT).parent.mkdir()
     words = ["--quick", "--seed", "7", "--page", str(target), "--only", "reads", "pools"]
     assert bench.main(words) == 0
@@ -48,7 +48,7 @@ def test_a_quick_run_checks_all_answers_and_writes_lines_tables_and_a_plot(
     text = target.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
-    assert "old" not in text
+    assert "yesterday" not in text
     assert "| goal | wanted | measured |" in text
     ET.parse(tmp_path / bench.PLOT)
 

@@ -170,7 +170,7 @@ def _cluster(service: Service, hunt: Hunt) -> Iterable[int]:
         shown = service.json("GET", f"/bookings/{made['id']}")["reservations"][0]["cluster"] or {}
         return shown if any("token" in end for end in shown.get("endpoints", ())) else None
 
-    endpoints = eventually(ready)["endpoints"]  # type: ignore[index]
+    endpoints = eventually(ready, looks=2400)["endpoints"]  # type: ignore[index]
     hunt.canaries["cluster token"] = next(end["token"] for end in endpoints if "token" in end)
     mark = made["reservations"][0]["id"]
     found = [pid for pid in processes.table() if mark in _read(pid, "environ")]

@@ -57,7 +57,7 @@ def closed(ctx: Context) -> dict[str, str]:
 
 def _settle(ctx: Context, epoch: int, pool_id: str, fault: str | None) -> None:
     def write(session: Session) -> None:
-        still_leading(session, epoch)
+        still_leading(ctx, session, epoch)
         pool = lock_pool(session, pool_id)
         if (pool.closed_reason is None) != (fault is None):
             what = "pool.closed" if fault else "pool.opened"

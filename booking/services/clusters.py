@@ -53,7 +53,7 @@ def converge(ctx: Context, epoch: int, provisioner: Provisioner) -> int:
 
 
 def _step(ctx: Context, epoch: int, provisioner: Provisioner, reservation_id: str) -> None:
-    phase, spec = ctx.db.run("look", lambda session: _wanted(session, epoch, reservation_id))
+    phase, spec = ctx.db.run("look", lambda session: _wanted(ctx, session, epoch, reservation_id))
     try:
         seen = _touch_outside(provisioner, phase, spec)
     except ProvisionerError as error:
@@ -74,14 +74,16 @@ def _step(ctx: Context, epoch: int, provisioner: Provisioner, reservation_id: st
     ctx.db.run("note look", write)
 
 
-def _wanted(session: Session, epoch: int, reservation_id: str) -> tuple[ClusterPhase, ClusterSpec]:
-    still_leading(session, epoch)
+def _wanted(
+    ctx: Context, session: Session, epoch: int, reservation_id: str
+) -> tuple[ClusterPhase, ClusterSpec]:
+    still_leading(ctx, session, epoch)
     cluster = session.get_one(Cluster, reservation_id)
     return cluster.phase, spec_of(cluster.reservation)
 
 
 def _locked(ctx: Context, session: Session, epoch: int, reservation_id: str) -> tuple[Cluster, Pool]:
-    still_leading(session, epoch)
+    still_leading(ctx, session, epoch)
     pool = lock_pool(session, session.get_one(Reservation, reservation_id).pool_id)
     session.expire_all()
     return session.get_one(Cluster, reservation_id), session.get_one(Pool, pool.id)
@@ -265,7 +267,7 @@ def sweep(ctx: Context, epoch: int, provisioner: Provisioner) -> frozenset[str]:
 
 
 def _orphans(ctx: Context, session: Session, epoch: int, found: frozenset[str]) -> frozenset[str]:
-    still_leading(session, epoch)
+    still_leading(ctx, session, epoch)
     known, judged = pausing.states(session, found), pausing.verdicts(session, found)
     strays = found - known.keys() - judged.keys()
     if pausing.is_suspicious(session, found, strays):

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from booking.allocator.span import EPOCH
 from booking.models import Leadership
 from booking.services.context import Context
 
@@ -19,13 +20,18 @@ class Deposed(Exception):
 
 
 def lead(ctx: Context, holder: str) -> int | None:
-    """Take or renew the leadership; its epoch, or None while somebody else holds it."""
+    """Take or renew the leadership; its epoch, or None while somebody else holds it.
+
+    An epoch is the moment at which it began, and later than every other: it never comes twice, not even
+    where a standby took over from a database whose last changes are lost.
+    """
 
     def act(session: Session) -> int | None:
         now, life = ctx.clock.now(), timedelta(seconds=ctx.settings.leadership_seconds)
+        begins = (now - EPOCH) // timedelta(microseconds=1)
         row = session.scalar(select(Leadership).where(Leadership.name == SCHEDULER).with_for_update())
         if row is None:
-            row = Leadership(name=SCHEDULER, holder=holder, epoch=1, until=now + life, seen_at=now)
+            row = Leadership(name=SCHEDULER, holder=holder, epoch=begins, until=now + life, seen_at=now)
             session.add(row)
             session.flush()
             return row.epoch
@@ -34,7 +40,7 @@ def lead(ctx: Context, holder: str) -> int | None:
         if row.holder != holder and not lapsed:
             return None
         if row.holder != holder:
-            row.holder, row.epoch = holder, row.epoch + 1
+            row.holder, row.epoch = holder, max(row.epoch + 1, begins)
         row.until, row.seen_at = now + life, now
         return row.epoch
 
@@ -44,14 +50,17 @@ def lead(ctx: Context, holder: str) -> int | None:
         return None  # another process wrote the first row at the same moment
 
 
-def still_leading(session: Session, epoch: int) -> None:
-    """Called first in every transaction of the scheduler.
+def still_leading(ctx: Context, session: Session, epoch: int) -> None:
+    """Called first in every transaction of the scheduler; who works on also leads on.
 
     :raises Deposed: if the epoch is no longer the present one.
     """
-    present = session.scalar(select(Leadership.epoch).where(Leadership.name == SCHEDULER).with_for_update())
-    if present != epoch:
-        raise Deposed(f"epoch {epoch} is over; the present one is {present}")
+    row = session.scalar(select(Leadership).where(Leadership.name == SCHEDULER).with_for_update())
+    if row is None or row.epoch != epoch:
+        raise Deposed(f"epoch {epoch} is over; the present one is {row.epoch if row else 'none'}")
+    now, life = ctx.clock.now(), timedelta(seconds=ctx.settings.leadership_seconds)
+    if row.until - now < life / 2:
+        row.until, row.seen_at = now + life, now
 
 
 def resign(ctx: Context, holder: str) -> None:

@@ -67,7 +67,7 @@ def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
 
 
 def _act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: str) -> None:
-    still_leading(session, epoch)
+    still_leading(ctx, session, epoch)
     work = session.get_one(Work, work_id)
     pool = lock_pool(session, session.get_one(Reservation, work.reservation_id).pool_id)
     session.refresh(work)
@@ -82,7 +82,7 @@ def _act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: 
 
 
 def _postpone(ctx: Context, session: Session, epoch: int, work_id: str, fault: str) -> None:
-    still_leading(session, epoch)
+    still_leading(ctx, session, epoch)
     work = session.get_one(Work, work_id)
     work.attempts += 1
     work.detail = fault[:500]

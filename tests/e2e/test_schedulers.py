@@ -75,14 +75,14 @@ def test_every_cluster_is_made_exactly_once_though_the_leader_is_killed_at_its_w
     for _ in range(BOOKINGS):
         site.book(ann, "pair", Span(hour, hour + timedelta(hours=3)))
     schedulers.append(start(site, tmp_path / "service"))
-    schedulers[0].logs("leading with epoch 1")
+    schedulers[0].logs("leading with epoch")
     schedulers.append(start(site, tmp_path / "service"))
     eventually(lambda: len(events(site)) > 5)
     os.kill(schedulers[0].process.pid, signal.SIGKILL)
     made = len(events(site))
     assert 0 < made < BOOKINGS
 
-    schedulers[1].logs("leading with epoch 2")
+    schedulers[1].logs("leading with epoch")
     eventually(lambda: states(site) == {State.ACTIVE: BOOKINGS})
     happened = events(site)
     assert set(happened.values()) == {1}

@@ -133,7 +133,7 @@ def rows_read_before_the_outside_is_listed(spade: Spade) -> None:
 
     def sweep(ctx: Context, epoch: int, provisioner: Provisioner) -> frozenset[str]:
         def live(session: Session) -> frozenset[str]:
-            leadership.still_leading(session, epoch)
+            leadership.still_leading(ctx, session, epoch)
             return frozenset(session.scalars(select(Reservation.id).where(Reservation.state.in_(LIVE))))
 
         known = ctx.db.run("live reservations", live)

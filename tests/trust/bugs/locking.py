@@ -83,7 +83,7 @@ def account_not_locked(spade: Spade) -> None:
 def epoch_read_without_a_lock(spade: Spade) -> None:
     """The epoch is compared, and the next leader may take over before the commit."""
 
-    def leading(session: Session, epoch: int) -> None:
+    def leading(_ctx: Context, session: Session, epoch: int) -> None:
         present = session.scalar(select(Leadership.epoch).where(Leadership.name == leadership.SCHEDULER))
         if present != epoch:
             raise leadership.Deposed("the epoch is over")

@@ -30,7 +30,7 @@ def work_at_most_once(spade: Spade) -> None:
 
     def do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
         def mark(session: Session) -> None:
-            leadership.still_leading(session, epoch)
+            leadership.still_leading(ctx, session, epoch)
             session.get_one(Work, work_id).done_at = ctx.clock.now()
 
         def late(session: Session) -> None:
@@ -49,7 +49,7 @@ def work_of_an_old_revision_still_done(spade: Spade) -> None:
     """Work is done although the span that it was written for has changed."""
 
     def act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: str) -> None:
-        leadership.still_leading(session, epoch)
+        leadership.still_leading(ctx, session, epoch)
         due = session.get_one(Work, work_id)
         reservation = session.get_one(Reservation, due.reservation_id)
         pool = lock_pool(session, reservation.pool_id)

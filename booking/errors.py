@@ -12,7 +12,8 @@ BookingError
 │   ├── ConcurrentUpdate    booking.concurrent_update     lost a bounded number of races
 │   └── PolicyRefused       policy.*                      carries the rule
 ├── Conflict                <noun>.conflict               the state of things does not allow it
-│   └── CapacityConflict    capacity.conflict             carries the bookings that would not fit
+│   ├── CapacityConflict    capacity.conflict             carries the bookings that would not fit
+│   └── BadBackup           backup.conflict               a file that is no whole backup of a known kind
 ├── Stale                   request.stale                 If-Match names an older state
 ├── PreconditionRequired    request.precondition_required
 ├── TooMany                 request.too_many              a rate limit; carries when to come back
@@ -109,6 +110,12 @@ class CapacityConflict(Conflict):
     def __init__(self, detail: str, conflicts: list[dict[str, Any]]) -> None:
         super().__init__(detail)
         self.conflicts = conflicts
+
+
+class BadBackup(Conflict):
+    """The file is no backup, is damaged, or is of a later release."""
+
+    code = "backup.conflict"
 
 
 class Stale(BookingError):

@@ -21,6 +21,7 @@ MEANINGS = {
     "auth.csrf": "A change by way of a session without its X-CSRFToken.",
     "auth.forbidden": "Known, but without the right.",
     "auth.required": "Nobody is known to ask, or the token is not valid.",
+    "backup.conflict": "Of the command line: the file is no whole backup of a known kind.",
     "booking.beyond_horizon": "A span ends after the end of the calendar.",
     "booking.concurrent_update": "Others were quicker several times; repeat the request.",
     "booking.conflict": "The booking or reservation is not in a state that allows this.",

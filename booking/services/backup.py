@@ -20,7 +20,7 @@ from sqlalchemy import Column, Connection, MetaData, Select, String, Table, coll
 from sqlalchemy.orm import Session
 
 from booking import migrate
-from booking.errors import Conflict
+from booking.errors import BadBackup
 from booking.models import Installation
 from booking.services.context import Context
 
@@ -58,12 +58,6 @@ class Manifest:
     @property
     def rows(self) -> int:
         return sum(table.rows for table in self.tables)
-
-
-class BadBackup(Conflict):
-    """The file is no backup, is damaged, or is of a later release."""
-
-    code = "backup.conflict"
 
 
 def write(ctx: Context, file: IO[bytes], release: str) -> Manifest:

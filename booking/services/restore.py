@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from booking import migrate
 from booking.allocator.span import EPOCH
-from booking.errors import Conflict
+from booking.errors import BadBackup, Conflict
 from booking.models import Account, Journal, Leadership, Pause, Pool
 from booking.services import backup
 from booking.services.context import Context
@@ -62,7 +62,7 @@ def _fill(connection: Connection, archive: backup.Archive) -> None:
     for part in archive.manifest.tables:
         table = found.get(part.name)
         if table is None or set(part.columns) != set(table.columns.keys()):
-            raise backup.BadBackup(f"The table {part.name} of the backup does not fit its revision.")
+            raise BadBackup(f"The table {part.name} of the backup does not fit its revision.")
         _load(connection, table, part.columns, archive.rows(part))
 
 
@@ -92,8 +92,8 @@ def _copy(connection: Connection, target: str, rows: Iterator[list[Any]]) -> Non
         raise _broken(error) from error
 
 
-def _broken(error: object) -> backup.BadBackup:
-    return backup.BadBackup(f"The rows of the backup break a rule of its tables: {error}")
+def _broken(error: object) -> BadBackup:
+    return BadBackup(f"The rows of the backup break a rule of its tables: {error}")
 
 
 def _as_stored(row: list[Any], documents: list[int]) -> list[Any]:

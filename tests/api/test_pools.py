@@ -34,6 +34,7 @@ def test_a_pool_is_made_found_by_name_or_id_and_changed(site: Site) -> None:
         "id": pool["id"],
         "level0_reserve": amounts(2, 1024),
         "generation": pool["generation"],
+        "closed": None,
     }
     assert site.nobody.get(f"/pools/{pool['id']}").must(200) == pool
     assert site.nobody.get("/pools/the cloud").must(200) == pool

@@ -122,10 +122,12 @@ def test_every_error_has_one_status() -> None:
         "PolicyRefused": 403,
         "Conflict": 409,
         "CapacityConflict": 409,
+        "BadBackup": 409,
         "Stale": 412,
         "PreconditionRequired": 428,
         "TooMany": 429,
         "Unavailable": 503,
+        "Closed": 503,
     }
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 from booking import migrate
 from booking.config import Settings
 from booking.doors import Db, Doors
-from booking.errors import Conflict
+from booking.errors import BadBackup, Conflict
 from booking.models import Account, Leadership, Pause, Pool
 from booking.services import accounts, backup, leadership, restore
 from booking.services.context import Context
@@ -161,13 +161,13 @@ def told(**changes: Any) -> Callable[[bytes], bytes]:
 def test_a_backup_that_is_not_whole_is_refused_when_it_is_opened(
     site: Site, member: str, change: Callable[[bytes], bytes], says: str
 ) -> None:
-    with pytest.raises(backup.BadBackup, match=says):
+    with pytest.raises(BadBackup, match=says):
         backup.Archive(changed(saved(site.ctx), member, change))
 
 
 @pytest.mark.parametrize("bytes_left", [0, 100, -1, -1000])
 def test_a_backup_that_was_cut_off_is_refused(site: Site, bytes_left: int) -> None:
-    with pytest.raises(backup.BadBackup, match="no whole backup"):
+    with pytest.raises(BadBackup, match="no whole backup"):
         backup.Archive(io.BytesIO(saved(site.ctx).getvalue()[:bytes_left]))
 
 
@@ -182,7 +182,7 @@ def test_rows_that_break_a_rule_leave_the_database_as_it_was(site: Site, target:
 
     archive.rows = broken  # type: ignore[method-assign]
     before = rows(target)
-    with pytest.raises(backup.BadBackup, match="break a rule"):
+    with pytest.raises(BadBackup, match="break a rule"):
         restore.restore(target, archive)
     assert rows(target) == before
 

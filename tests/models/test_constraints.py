@@ -56,6 +56,7 @@ BREAKING: dict[str, list[Row]] = {
     "ck_package_lead_not_negative": [{"lead_minutes": -1}],
     "ck_package_sizes_positive": SIZES,
     "ck_package_version_positive": [{"version": 0}],
+    "ck_pause_only_one": [{"id": 2}],
     "ck_pool_amounts_not_negative": AMOUNTS,
     "ck_pool_generation_not_negative": [{"generation": -1}],
     "ck_pool_granularity_known": [{"granularity": "week"}],
@@ -68,11 +69,12 @@ BREAKING: dict[str, list[Row]] = {
     "ck_reservation_revision_positive": [{"revision": 0}],
     "ck_reservation_start_before_end": BACKWARDS,
     "ck_reservation_state_known": [{"state": "dreaming"}],
+    "ck_stray_verdict_known": [{"verdict": "perhaps"}],
     "ck_work_action_known": [{"action": "rest"}],
     "ck_work_attempts_not_negative": [{"attempts": -1}],
 }
 
-NUMBERED_BY_SQLITE = {"level.level", "installation.id"}
+NUMBERED_BY_SQLITE = {"level.level", "installation.id", "pause.id"}
 """A lone INTEGER key: there SQLite takes NULL for `the next number`."""
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
 from tests.api.live import served
-from tests.browser.conftest import FLAGS, NAMES
 from tests.security.world import World
 
 _WATCH = """window.stopped = [];
@@ -37,18 +32,6 @@ class Seen:
     strange: list[str] = field(default_factory=list)
     """Elements that only a text could have brought."""
     faults: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser of the machine."""
-    names = (os.environ.get("CHROMIUM", ""), *NAMES)
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    assert found is not None, "this needs Chromium: run tools/setup.sh browser"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def look(world: World, browser: Browser, paths: dict[str, list[str]], texts: list[str]) -> Seen:

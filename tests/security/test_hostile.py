@@ -8,10 +8,11 @@ import pytest
 from playwright.sync_api import Browser
 
 from booking import headers
-from tests.security.eyes import chromium, look
+from tests.security.eyes import look
 from tests.security.hostile import COVERED, pages, plant, text_fields
 from tests.security.payloads import PAYLOADS, packs
 from tests.security.world import World
+from tests.support.browser import chromium
 
 
 def test_there_are_enough_and_every_text_field_is_tried() -> None:

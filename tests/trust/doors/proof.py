@@ -14,12 +14,13 @@ from pathlib import Path
 from tests.security.access_classes import CLASSES as OF_ACCESS
 from tests.security.canaries import inside, outside
 from tests.security.door_classes import CLASSES as OF_DOORS
-from tests.security.eyes import chromium, look
+from tests.security.eyes import look
 from tests.security.hostile import COVERED, pages, plant
 from tests.security.matrix import callers, leading, routes, walk
 from tests.security.payloads import PAYLOADS, packs
 from tests.security.table import TABLE, Role
 from tests.security.world import World, open_world
+from tests.support.browser import chromium
 from tests.trust.doors.fuzz import ROLES, Fuzzed, fuzz
 from tests.trust.proof import Finding, Scale
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -67,10 +68,16 @@ def replaced(name: str, other: Callable[..., Any]) -> Iterator[None]:
         yield
 
 
+_GAP_SECONDS = 0.01
+"""Others read in it what is about to be overwritten: what a control shows must not hang on luck."""
+
+
 def _unlocked(session: Session, pool_id: str) -> Pool:
-    return session.scalars(
+    pool = session.scalars(
         select(Pool).where(Pool.id == pool_id).execution_options(populate_existing=True)
     ).one()
+    time.sleep(_GAP_SECONDS)
+    return pool
 
 
 def _begin_late(connection: Connection) -> None:
@@ -87,6 +94,7 @@ def _write_apart(connection: Connection, cursor: Any, statement: str, *_: object
 
 
 def _append_anyway(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
+    time.sleep(_GAP_SECONDS)
     session.info[timelines._APPENDED] = True
     table: Any = Pool.__table__
     advance = update(table).where(table.c.id == pool.id).values(generation=table.c.generation + 1)

@@ -48,7 +48,7 @@ LENGTHS = {
     Scale.SHORT: Length(1, 100_000, 30, 40, 500),
     Scale.FULL: Length(32, 4000, math.inf, 400, 1_000_000),
 }
-MOST_LAPS = 5
+MOST_LAPS = 9
 """How often a control is tried before it counts as having shown nothing."""
 
 

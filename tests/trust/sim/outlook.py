@@ -100,11 +100,10 @@ class Outlook:
             if self.hub.micros - since > limit:
                 self.hub.violate("rows and clusters find together", f"{name}: {there.get(name)}")
 
-    def settled(self) -> None:
-        """What must be so once nothing has gone wrong for a while."""
+    def unsettled(self) -> set[tuple[str, str]]:
+        """What is not at rest once nothing has gone wrong for a while, as invariants and details."""
         rows = {row.id: row for row in Rows(self.connection).reservations}
-        for invariant, detail in [*self._outside_at_rest(rows), *self._rows_at_rest(rows)]:
-            self.hub.violate(invariant, detail)
+        return {*self._outside_at_rest(rows), *self._rows_at_rest(rows)}
 
     def _outside_at_rest(self, rows: dict[str, Row]) -> Iterator[tuple[str, str]]:
         assert self.outside is not None
@@ -128,7 +127,8 @@ class Outlook:
                 "preparing": row.start < now - 2,
                 "ending": True,
             }
-            over = row.end <= now and row.state in COUNTED
+            # A hold may outlive its span; it goes at its own time.
+            over = row.end <= now and row.state in COUNTED and row.state != "held"
             if over or due.get(row.state, False):
                 yield "every due booking is active or final", f"{row.id} is {row.state} ({row.reason})"
         over_by = micros - int(2 * self.settings.reconcile_seconds * SECOND)

@@ -185,6 +185,9 @@ class Beating(Served):
         hub, settings = self.site.hub, self.site.settings
         tick = int(settings.tick_seconds * SECOND)
         longest = int(settings.reconcile_seconds * SECOND)
+        swept_at = self.scheduler._swept_at
+        if swept_at is not None:
+            longest -= (self.ctx.clock.now() - swept_at) // _MICRO
         due = next_due(self.site.ground.connection)
         wait = longest if due is None else min(longest, due - (hub.start - EPOCH) // _MICRO - hub.micros)
         if not self.leads:

@@ -42,6 +42,7 @@ T = TypeVar("T")
 PEACE = 120 * SECOND
 """How long after the last fault everything must be as it should."""
 _HOUR = 3600 * SECOND
+_MINUTE = 60 * SECOND
 _ROUND = 10 * 60 * SECOND
 
 
@@ -173,9 +174,8 @@ class World:
             reconcile = self.weather.settings.reconcile_seconds
             peace = PEACE if reconcile <= 30 else PEACE + int(reconcile * SECOND)
             if not hub.violations:
-                hub.run(end + peace)
+                self._rest(end + peace)
         if not hub.violations:
-            self.audit.outlook.settled()
             self._verify([*self.hub.dice.sample(self.webs, 1), self.schedulers[0]])
         for row in self.audit.final():
             hub.note(row)
@@ -183,6 +183,15 @@ class World:
         counts["steps"] = hub.steps
         hours = hub.micros / _HOUR
         return Result(hub.seed, hours, hub.trace, hub.violations, hub.points, counts, self.aims)
+
+    def _rest(self, until: int) -> None:
+        """Everything comes to rest; what ended only at the last moment has a minute more."""
+        self.hub.run(until)
+        restless = self.audit.outlook.unsettled()
+        if restless:
+            self.hub.run(until + _MINUTE)
+            for invariant, detail in sorted(restless & self.audit.outlook.unsettled()):
+                self.hub.violate(invariant, detail)
 
     def _patrol(self) -> None:
         """Every ten minutes; every two hours with the service's own check."""

@@ -54,6 +54,7 @@ class Row:
     end: datetime
     state: str
     phase: str
+    reason: str
 
 
 @dataclass
@@ -163,7 +164,10 @@ class Installation:
     def rows(self) -> list[Row]:
         query = select(Reservation, Cluster.phase).outerjoin(Cluster)
         found = self.site.ctx.db.read("rows", lambda session: session.execute(query).all())
-        return [Row(one.id, one.start, one.end, one.state.value, str(phase or "")) for one, phase in found]
+        return [
+            Row(one.id, one.start, one.end, one.state.value, str(phase or ""), one.end_reason)
+            for one, phase in found
+        ]
 
     def first_ready(self) -> dict[str, datetime]:
         """When the cluster of each reservation first answered."""

@@ -30,6 +30,8 @@ LATENESS_SECONDS = 5.0
 _RUNNING = ("ready",)
 _OPEN = ("wanted", "starting", "stopping")
 _UNSETTLED = ("preparing", "ending")
+_OVERTAKEN = ("it was not ready before its end", "The cluster is ending.")
+"""What is said of a cluster that was killed shortly before the clock jumped to its end."""
 _FINAL = ("ended", "cancelled", "failed", "expired")
 
 
@@ -144,7 +146,11 @@ class Trial:
             f"processes, folders, ports, mounts, cgroups left of ended clusters, {when}",
             self._left(census, wanted),
         )
-        self.finding.zero(f"reservations that failed, {when}", sum(row.state == "failed" for row in rows))
+        failed = [row for row in rows if row.state == "failed"]
+        strange = [row for row in failed if row.reason not in _OVERTAKEN]
+        self.finding.show(f"struck, and over before they were made again, {when}", len(failed) - len(strange))
+        self.finding.zero(f"reservations that failed for another reason, {when}", len(strange))
+        self.finding.faults += [f"{row.id} failed: {row.reason}" for row in strange[:10]]
 
     def _left(self, census: Census, wanted: set[str]) -> int:
         strays = sum(len(pids) for name, pids in census.processes.items() if name not in wanted)

@@ -15,10 +15,11 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.trust.page import Report, page
-from tests.trust.proof import Figure, Finding, Scale
+from tests.trust.page import Report, commit, finding_of, page
+from tests.trust.proof import Finding, Scale
 from tests.trust.proofs import PROOFS
 
 
@@ -28,23 +29,38 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", metavar="PROOF", choices=list(PROOFS), default=list(PROOFS))
     parser.add_argument("--seed", type=int, default=0, help="the seed of everything that is drawn")
     parser.add_argument("--page", type=Path, default=Path("trust.md"), help="where the page goes")
+    parser.add_argument(
+        "--add", action="store_true", help="to what the page says of other proofs, from the file beside it"
+    )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         finding = PROOFS[options.only[0]].prove(options.scale, options.seed)
         options.child.write_text(json.dumps(asdict(finding)))
         return 0
-    reports = []
+    reports = _kept(options.page) if options.add else {}
     for name in options.only:
         print(f"{name} ...", end=" ", flush=True)
-        reports.append(_run(name, options.scale, options.seed))
-        report = reports[-1]
+        report = reports[name] = _run(name, options.scale, options.seed)
         print(f"{'ok' if report.finding.ok else 'FAULT'} ({report.seconds:.0f} s)", flush=True)
         for fault in [*report.finding.faults, *_missed(report.finding)]:
             print(f"  {fault}", flush=True)
-        options.page.write_text(page(options.scale, options.seed, reports))
+        _keep(options.page, reports)
     print(f"the page: {options.page}")
-    return 0 if all(report.finding.ok for report in reports) else 1
+    return 0 if all(reports[name].finding.ok for name in options.only) else 1
+
+
+def _kept(path: Path) -> dict[str, Report]:
+    """What an earlier run left beside its page, for long proofs that are run one by one."""
+    beside = path.with_suffix(".json")
+    told = json.loads(beside.read_text()) if beside.exists() else []
+    return {one["name"]: Report.of_dict(one) for one in told if one["name"] in PROOFS}
+
+
+def _keep(path: Path, reports: dict[str, Report]) -> None:
+    kept = list(reports.values())
+    path.write_text(page(kept))
+    path.with_suffix(".json").write_text(json.dumps([report.as_dict() for report in kept], indent=1) + "\n")
 
 
 def _missed(finding: Finding) -> list[str]:
@@ -53,7 +69,7 @@ def _missed(finding: Finding) -> list[str]:
 
 def _run(name: str, scale: Scale, seed: int) -> Report:
     """One proof in a session of its own, which ends with it whatever it started."""
-    began = time.monotonic()
+    began, at, on = time.monotonic(), f"{datetime.now(UTC):%Y-%m-%d %H:%M}", commit()
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "finding.json"
         words = ["--scale", scale, "--only", name, "--seed", str(seed), "--child", str(answer)]
@@ -69,12 +85,11 @@ def _run(name: str, scale: Scale, seed: int) -> Report:
         finally:
             _end(child)
         if answer.exists():
-            told = json.loads(answer.read_text())
-            finding = Finding([Figure(**f) for f in told["figures"]], told["faults"], told["remarks"])
+            finding = finding_of(json.loads(answer.read_text()))
         else:
             how = "did not end in time" if code is None else f"ended with {code} and said nothing"
             finding = Finding(faults=[f"the proof {how}"])
-    return Report(name, PROOFS[name], finding, time.monotonic() - began)
+    return Report(name, scale, seed, on, at, time.monotonic() - began, finding)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -6,46 +6,77 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tests.trust.proof import Figure, Finding, Scale
-from tests.trust.proofs import Entry
+from tests.trust.proofs import PROOFS, Entry
 
-_SHORTENED = {
-    Scale.QUICK: "Every proof was run in its quickest form; `make trust FULL=1` runs them at full length.",
-    Scale.SHORT: "The long runs were shortened; `make trust FULL=1` runs them at full length.",
-    Scale.FULL: "Every proof was run at full length.",
+_FORMS = {
+    Scale.QUICK: "in its quickest form",
+    Scale.SHORT: "shortened",
+    Scale.FULL: "at full length",
 }
 
 
 @dataclass(frozen=True)
 class Report:
-    """One proof, as it went."""
+    """One proof, as it went: how much of it, on which commit, and when."""
 
     name: str
-    entry: Entry
-    finding: Finding
+    scale: Scale
+    seed: int
+    commit: str
+    at: str
     seconds: float
+    finding: Finding
+
+    @property
+    def entry(self) -> Entry:
+        return PROOFS[self.name]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_dict(cls, told: dict[str, Any]) -> Report:
+        return cls(**told | {"scale": Scale(told["scale"]), "finding": finding_of(told["finding"])})
 
 
-def page(scale: Scale, seed: int, reports: Sequence[Report]) -> str:
-    """The whole page, in Markdown."""
-    return "\n".join(_lines(scale, seed, reports)) + "\n"
+def finding_of(told: dict[str, Any]) -> Finding:
+    """The finding that was kept as plain values."""
+    return Finding([Figure(**figure) for figure in told["figures"]], told["faults"], told["remarks"])
 
 
-def _lines(scale: Scale, seed: int, reports: Sequence[Report]) -> Iterable[str]:
+def commit() -> str:
+    """What is checked out, and whether it was changed since."""
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or "unknown"
+
+
+def page(reports: Sequence[Report]) -> str:
+    """The whole page, in Markdown; proofs stand in the order of the list of proofs."""
+    order = list(PROOFS)
+    return "\n".join(_lines(sorted(reports, key=lambda report: order.index(report.name)))) + "\n"
+
+
+def _lines(reports: Sequence[Report]) -> Iterable[str]:
     minutes = sum(report.seconds for report in reports) / 60
     yield "# Trust: what was tried, and what it showed"
     yield ""
-    yield f"Commit `{_commit()}`, seed {seed}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, "
-    yield f"Python {platform.python_version()}, {_cores()} cores. {_SHORTENED[scale]}"
+    yield f"{len(reports)} of {len(PROOFS)} proofs, {minutes:.0f} minutes, Python {platform.python_version()}, {_cores()} cores."
+    yield "`make trust` runs every proof in half an hour, shortened; `make trust FULL=1` at full length, which takes hours."
     yield "Every line with a bar was held to it; what is promised, and what is not: [correctness](correctness.md)."
     yield ""
-    yield "| proof | result | seconds |"
-    yield "|---|---|---:|"
+    yield "| proof | result | run | seed | commit | when (UTC) | seconds |"
+    yield "|---|---|---|---:|---|---|---:|"
     for report in reports:
-        yield f"| [{report.entry.title}](#{report.name}) | {_verdict(report.finding)} | {report.seconds:.0f} |"
+        yield (
+            f"| [{report.entry.title}](#{report.name}) | {_verdict(report.finding)} | {_FORMS[report.scale]} "
+            f"| {report.seed} | `{report.commit}` | {report.at} | {report.seconds:.0f} |"
+        )
     for report in reports:
         yield from _section(report)
 
@@ -75,13 +106,6 @@ def _verdict(finding: Finding) -> str:
 def _value(figure: Figure) -> str:
     shown = f"{figure.value:,}" if isinstance(figure.value, int) else str(figure.value)
     return shown if figure.ok else f"**{shown}**"
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or "unknown"
 
 
 def _cores() -> int:

@@ -283,7 +283,7 @@ def test_programs_that_together_take_too_much_memory_are_ended_with_a_message(cl
         notebook.run("for each in hogs: each.kill(); each.wait()")
     assert "The notebook used" in detail
     assert "1024 MiB are booked" in detail
-    assert "was ended" in notice
+    assert "ended." in notice  # one of them, or both where the other grew as quickly
 
 
 @pytest.fixture(params=[None, Containment.SUBREAPER], ids=["strongest", "subreaper"])

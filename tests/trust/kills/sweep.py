@@ -129,6 +129,10 @@ def the_app(place: Place, web: Web) -> Victim:
     def strike(step: Step, ask: Callable[[], Answer]) -> Outcome:
         with Injection(web.worker(), place.home / "strace", step.kind, step.nth) as injection:
             answer = ask()
+            if answer is not None:
+                # Its one thread answers this when it is done with all of the other, also with what it
+                # might still do after the answer.
+                web.call("GET", "/pools")
         return Outcome(answer, injection.struck, injection.kinds)
 
     return Victim("web process", strike)

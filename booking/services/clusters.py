@@ -205,6 +205,10 @@ _SEEN: dict[ClusterPhase, Callable[[Context, Session, Pool, Cluster, Observed], 
 def _lost(ctx: Context, session: Session, pool: Pool, cluster: Cluster, why: str) -> None:
     """Make the cluster again while attempts and time remain; else end the reservation as failed."""
     now, reservation = ctx.clock.now(), cluster.reservation
+    if reservation.end <= now and reservation.state is State.ACTIVE:
+        # It knows its end and goes by itself; a scheduler that comes late finds nothing.
+        transitions.begin_ending(ctx, session, pool, reservation, reason=transitions.AT_ITS_END)
+        return
     if cluster.phase is ClusterPhase.READY and cluster.changed_at < now - _SETTLED:
         cluster.attempts = 0  # it ran well: this is a new misfortune
     cluster.attempts += 1

@@ -53,6 +53,9 @@ def move_all(
         append(session, pool, given_back)
 
 
+AT_ITS_END = "the end of the booking"
+
+
 def begin_ending(
     ctx: Context,
     session: Session,

@@ -157,9 +157,7 @@ def _end(ctx: Context, session: Session, pool: Pool, reservation: Reservation, _
         # Making it again takes time; what never became ready by its end has failed.
         reservation.outcome = State.ENDED if reservation.state is State.ACTIVE else State.FAILED
         reason = (
-            "the end of the booking"
-            if reservation.state is State.ACTIVE
-            else "it was not ready before its end"
+            transitions.AT_ITS_END if reservation.state is State.ACTIVE else "it was not ready before its end"
         )
         transitions.begin_ending(ctx, session, pool, reservation, reason=reason)
 

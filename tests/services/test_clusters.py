@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from booking.adapters.base import ClusterState, ProvisionerError
 from booking.adapters.null import NullProvisioner
@@ -14,9 +15,9 @@ from booking.allocator.lifecycle import State
 from booking.allocator.package import Sharing
 from booking.allocator.span import Span
 from booking.doors import Doors
-from booking.models import AccountKind, ClusterPhase
+from booking.models import AccountKind, ClusterPhase, Leadership
 from booking.scheduler import Scheduler
-from booking.services import accounts, bookings, changes, verify, visitors
+from booking.services import accounts, bookings, changes, clusters, verify, visitors
 from booking.services.context import actor_of
 from tests.support.doors import START, TestClock
 from tests.support.site import HOUR, make_site
@@ -172,6 +173,19 @@ def test_a_lost_cluster_is_made_again_while_time_remains(world: World) -> None:
     world.run(timedelta(minutes=2))
     assert world.state(made.id) is State.ACTIVE
     assert world.made() == 2
+    assert verify.differences(world.site.ctx) == []
+
+
+def test_one_that_went_at_its_end_before_the_scheduler_came_has_ended(world: World) -> None:
+    made = world.site.book(world.ann, "half", NOW)
+    world.run(30 * SECOND)
+    reservation = made.reservations[0].id
+    world.clock.set(NOW.end + 2 * SECOND)
+    world.outside.lose(reservation)
+    epoch = world.site.ctx.db.read("epoch", lambda session: session.scalars(select(Leadership.epoch)).one())
+    clusters.converge(world.site.ctx, epoch, world.outside)  # before the work that is due
+    world.run(10 * SECOND)
+    assert world.state(made.id) is State.ENDED
     assert verify.differences(world.site.ctx) == []
 
 

@@ -45,7 +45,7 @@ class Plan:
 
 PLANS = {
     Scale.QUICK: Plan(6, (2, 3), (60, 61), pause=0.1, schedulers=1, workers=1),
-    Scale.SHORT: Plan(120, (5, 15), (3, 10), bookings=100, pause=0.1, sweep=0.2),
+    Scale.SHORT: Plan(120, (5, 15), (3, 10), bookings=300, pause=0.1, sweep=0.2),
     Scale.FULL: Plan(3600, (5, 40), (5, 30), bookings=20_000, sweep=1.0),
 }
 

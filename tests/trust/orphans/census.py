@@ -54,8 +54,7 @@ class Counter:
                 if GUARDIAN.encode() in words.split(b"\0"):
                     guards[name].add(pid)
         census = Census(_identified(found, table), {}, self.folders())
-        outermost = {n: {p for p in pids if table[p].parent not in pids} for n, pids in guards.items()}
-        census.guardians = _identified(outermost, table)
+        census.guardians = _identified({n: _outermost(pids, table) for n, pids in guards.items()}, table)
         if sockets:
             listening = listening_sockets()
             for name, pids in found.items():
@@ -103,6 +102,21 @@ def _sockets_of(pids: Iterable[int]) -> set[int]:
             continue
         found |= {int(name[8:-1]) for name in names if name.startswith("socket:[")}
     return found
+
+
+def _outermost(pids: set[int], table: dict[int, Process]) -> set[int]:
+    """One process for each guardian: its session, which the first process inside shares, tells them apart.
+
+    Who only launches one is in a session that somebody else leads. Processes are read one after the other,
+    so that a parent may have gone between two of them; a session stays what it was.
+    """
+    found: dict[int, int] = {}
+    for pid in sorted(pids):
+        process = table[pid]
+        launches = process.session in table and process.session not in pids
+        if not launches and process.parent not in pids:
+            found.setdefault(process.session, pid)
+    return set(found.values())
 
 
 def _identified(found: dict[str, set[int]], table: dict[int, Process]) -> dict[str, set[Identity]]:

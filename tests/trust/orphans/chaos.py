@@ -56,6 +56,8 @@ class Deeds:
     killed: Tally[str] = field(default_factory=Tally)
     struck: set[str] = field(default_factory=set)
     """Clusters of which something was killed before they had ever answered."""
+    struck_at: dict[str, datetime] = field(default_factory=dict)
+    """When something of each cluster was killed last."""
     wrong: list[str] = field(default_factory=list)
 
 
@@ -236,6 +238,7 @@ class Chaos:
             return
         if name not in self._ready():
             self.deeds.struck.add(name)
+        self.deeds.struck_at[name] = self._place.clock.now()
         _strike(self._dice.choice(victims))
         self.deeds.killed[kind] += 1
 

@@ -45,8 +45,6 @@ class Watch:
         self._counter = Counter(place.home)
         self._stop = threading.Event()
         self._deposed: tuple[int, float] | None = None
-        self._twice: set[str] = set()
-        """The clusters that seemed to run twice at the look before."""
         jobs = ((self._look, _LOOK_SECONDS), (self._see_leader, _LEADER_SECONDS))
         self._threads = [threading.Thread(target=self._repeat, args=job, daemon=True) for job in jobs]
 
@@ -101,10 +99,7 @@ class Watch:
         for name, guardians in census.guardians.items():
             notes.guardians |= guardians
             per[name] = len(guardians)
-        # The children of a guardian that was killed this moment are not a second cluster yet.
-        twice = {name for name, number in per.items() if number > 1}
-        notes.doubles |= twice & self._twice
-        self._twice = twice
+        notes.doubles |= {name for name, number in per.items() if number > 1}
         late = {n for n in census.processes if n in notes.ends and notes.ends[n] + GRACE < now}
         notes.past |= late
         notes.seconds_past_end += step * len(late)

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no letter is mistaken for a digit."""
+_LETTERS = (_ALPHABET * 8).encode()
+"""A letter for each byte: 256 is a multiple of 32, so every letter is as likely."""
 ATTEMPTS = 5
 """How often a transaction that lost a race is tried before it is an error."""
 _RETRYABLE = ("40001", "40P01", "55P03")
@@ -88,7 +90,7 @@ class SystemIds:
     """The machine's randomness."""
 
     def new(self) -> str:
-        return "".join(secrets.choice(_ALPHABET) for _ in range(20))
+        return secrets.token_bytes(20).translate(_LETTERS).decode()
 
     def secret(self) -> str:
         return secrets.token_urlsafe(32)
@@ -312,7 +314,9 @@ def _checkin_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("booking_writes", True)
-    _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
+    if connection.info.get("writes") is not writes:
+        _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
+        connection.info["writes"] = writes
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -22,7 +22,7 @@ from booking.allocator.span import Span, floor_minute, instant_of
 from booking.allocator.timeline import Amounts, Segment
 from booking.errors import Invalid, NotFound
 from booking.models import Blackout, Inventory, Pool
-from booking.services import holds, packages
+from booking.services import holds
 from booking.services.context import Actor, Context
 from booking.services.timelines import HoldsDue, PoolState
 
@@ -81,15 +81,17 @@ class Answer:
         return sha256(f"{text}/{self.granularity}/{self.timezone}/{self.sharing}".encode()).hexdigest()[:32]
 
 
+_FIRST = select(Pool.id).order_by(Pool.created_at, Pool.id).limit(1)
+_NAMED = _FIRST.where((Pool.id == bindparam("name")) | (Pool.name == bindparam("name")))
+
+
 def find_pool(session: Session, name: str | None) -> str:
     """The id of the pool with that id or name; None is the first that was made.
 
     :raises NotFound: if there is none.
     """
-    query = select(Pool.id).order_by(Pool.created_at, Pool.id).limit(1)
-    if name is not None:
-        query = query.where((Pool.id == name) | (Pool.name == name))
-    found = session.scalar(query)
+    query = _FIRST if name is None else _NAMED
+    found = session.connection().execute(query, {"name": name} if name is not None else {}).scalar()
     if found is None:
         raise NotFound("pool", name)
     return found
@@ -145,7 +147,7 @@ def availability(ctx: Context, question: Question, actor: Actor | None = None) -
 def _answer(ctx: Context, session: Session, question: Question, actor: Actor | None) -> Answer:
     pool = session.get_one(Pool, find_pool(session, question.pool))
     zone = known_zone(question.timezone) if question.timezone else pool.zone
-    wanted = _packages(session, question)
+    wanted = _packages(ctx, session, question)
     edges = _edges(zone, question, len(wanted))
     state = state_of(ctx, session, pool.id, Span.of_minutes(edges[0], edges[-1]))
     room = allocator.free(state.timeline, question.sharing)
@@ -167,14 +169,14 @@ def _from_reserve(state: PoolState, edges: list[int], row: Row) -> Row:
     return Row(row.package, count[0].tolist(), best[0].tolist())
 
 
-def _packages(session: Session, question: Question) -> list[Package]:
+def _packages(ctx: Context, session: Session, question: Question) -> Sequence[Package]:
     if not question.packages:
-        return packages.current(session)
+        return ctx.catalogue.current(session)
     if CUSTOM in question.packages and question.custom is None:
         fields = ("notebook_cores", "notebook_memory_mib", "worker_cores", "worker_memory_mib")
         raise Invalid({name: ["is needed for a custom package"] for name in fields})
     return [
-        question.custom if name == CUSTOM and question.custom else packages.named(session, name)
+        question.custom if name == CUSTOM and question.custom else ctx.catalogue.named(session, name)
         for name in question.packages
     ]
 
@@ -292,7 +294,7 @@ def slots(ctx: Context, question: SlotQuestion) -> tuple[PoolState, list[Span]]:
     def read(session: Session) -> tuple[PoolState, list[Span]]:
         pool_id = find_pool(session, question.pool)
         asked = Question(date.min, date.min, packages=(question.package,), custom=question.custom)
-        package = _packages(session, asked)[0]
+        package = _packages(ctx, session, asked)[0]
         state = state_of(ctx, session, pool_id)
         place = place_of(ctx, state, allocator.free(state.timeline, question.sharing))
         now = ctx.clock.now().astimezone(UTC)

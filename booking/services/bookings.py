@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from booking.allocator.cells import cell_at
@@ -24,6 +24,7 @@ from booking.models import (
     Reservation,
     Role,
 )
+from booking.models.store import store
 from booking.services import holds, offers, transitions
 from booking.services.availability import find_pool
 from booking.services.context import Actor, Context
@@ -75,16 +76,15 @@ def book(
         booking = _write(ctx, session, actor, pool, request, decision)
         answer = render(booking)
         if idempotency is not None:
-            session.add(
-                IdempotencyKey(
-                    account_id=actor.id,
-                    key=idempotency.key,
-                    request_hash=idempotency.request_hash,
-                    booking_id=booking.id,
-                    answer=answer,
-                    created_at=ctx.clock.now(),
-                )
+            key = IdempotencyKey(
+                account_id=actor.id,
+                key=idempotency.key,
+                request_hash=idempotency.request_hash,
+                booking_id=booking.id,
+                answer=answer,
+                created_at=ctx.clock.now(),
             )
+            store(session, key)
         return Promise(booking, answer, replayed=False)
 
     try:
@@ -104,7 +104,7 @@ def preview(ctx: Context, actor: Actor, request: BookingRequest) -> Decision:
     def look(session: Session) -> Decision:
         pool, _ = _locked(ctx, session, actor, request, None)
         decision = decide(ctx, session, actor, pool, request)
-        _group_id(session, actor, request.group)
+        _group(session, actor, request.group)
         return decision
 
     try:
@@ -112,6 +112,9 @@ def preview(ctx: Context, actor: Actor, request: BookingRequest) -> Decision:
     except Refused as refusal:
         refusal.alternatives = offers.alternatives(ctx, actor, request)
         raise
+
+
+_LOCK_ACCOUNT = select(Account).where(Account.id == bindparam("account")).with_for_update()
 
 
 def _locked(
@@ -122,7 +125,8 @@ def _locked(
         pool = lock_pool(session, find_pool(session, request.pool))
     except NotFound as error:
         raise Invalid({"pool": [error.detail]}) from None
-    session.execute(select(Account.id).where(Account.id == actor.id).with_for_update())
+    # Kept until the end of the transaction, since a session forgets what nobody holds.
+    session.info["account"] = session.execute(_LOCK_ACCOUNT, {"account": actor.id}).scalar_one_or_none()
     known = None
     if idempotency is not None:
         known = session.get(IdempotencyKey, (actor.id, idempotency.key))
@@ -140,12 +144,16 @@ def _write(
     ctx: Context, session: Session, actor: Actor, pool: Pool, request: BookingRequest, decision: Decision
 ) -> Booking:
     now, package = ctx.clock.now(), decision.package
+    account, group = session.get_one(Account, actor.id), _group(session, actor, request.group)
     booking = Booking(
         id=ctx.ids.new(),
         # What is known of a new booking is said, so that nothing of it need be read back under the lock.
-        account=session.get_one(Account, actor.id),
-        group_id=_group_id(session, actor, request.group),
+        account=account,
+        account_id=account.id,
+        group=group,
+        group_id=group.id if group else None,
         pool=pool,
+        pool_id=pool.id,
         guests=[],
         package_name=package.name,
         package_version=package.version,
@@ -166,6 +174,7 @@ def _write(
     for span in sorted(request.spans):
         reservation = Reservation(
             id=ctx.ids.new(),
+            booking_id=booking.id,
             cluster=None,
             pool_id=pool.id,
             start=span.start,
@@ -177,26 +186,21 @@ def _write(
             revision=1,
         )
         booking.reservations.append(reservation)
-    session.add(booking)
-    session.flush()
-    for reservation in booking.reservations:
-        transitions.schedule(ctx, session, reservation)
     append(session, pool, [e for span in request.spans for e in entries(booking.side, span, package.demand)])
+    due = [work for reservation in booking.reservations for work in transitions.due_work(ctx, reservation)]
+    action = "booking.held" if expires_at else "booking.made"
+    entry = ctx.entry(actor, action, f"booking:{booking.id}", package=package.name, spans=len(request.spans))
+    store(session, booking, *booking.reservations, *due, entry)
     if expires_at is not None:
         holds.note_next_expiry(session, pool)
-    action = "booking.held" if expires_at else "booking.made"
-    ctx.journal(
-        session, actor, action, f"booking:{booking.id}", package=package.name, spans=len(request.spans)
-    )
-    session.flush()
     return booking
 
 
-def _group_id(session: Session, actor: Actor, name: str | None) -> str | None:
+def _group(session: Session, actor: Actor, name: str | None) -> Group | None:
     if name is None:
         return None
     found = session.scalar(
-        select(Group.id)
+        select(Group)
         .join(Membership)
         .where((Group.id == name) | (Group.name == name))
         .where(Membership.account_id == actor.id, Membership.role.in_([Role.WRITER, Role.ADMIN]))

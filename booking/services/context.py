@@ -14,6 +14,7 @@ from booking.config import Settings
 from booking.doors import Clock, Db, Doors, Ids
 from booking.errors import Forbidden
 from booking.models import Account, AccountKind, Journal, Level
+from booking.services.catalogue import Catalogue
 from booking.services.timelines import Timelines
 
 SCOPES = ("availability:read", "bookings:read", "bookings:write", "accounts:read", "admin")
@@ -52,11 +53,12 @@ class Actor:
 
 @dataclass(frozen=True)
 class Context:
-    """The doors, the settings and the cache of timelines of one process."""
+    """The doors, the settings and the caches of one process."""
 
     doors: Doors
     settings: Settings
     timelines: Timelines = field(default_factory=Timelines)
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
     @property
     def clock(self) -> Clock:
@@ -78,15 +80,17 @@ class Context:
         self, session: Session, actor: Actor | None, action: str, subject: str, **detail: Any
     ) -> None:
         """Append who did what; in the transaction of the act itself."""
-        session.add(
-            Journal(
-                id=self.ids.new(),
-                at=self.clock.now(),
-                account_id=(actor.id or None) if actor else None,
-                action=action,
-                subject=subject,
-                detail=detail,
-            )
+        session.add(self.entry(actor, action, subject, **detail))
+
+    def entry(self, actor: Actor | None, action: str, subject: str, **detail: Any) -> Journal:
+        """Who did what, to be appended to the journal."""
+        return Journal(
+            id=self.ids.new(),
+            at=self.clock.now(),
+            account_id=(actor.id or None) if actor else None,
+            action=action,
+            subject=subject,
+            detail=detail,
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from booking.allocator import availability as allocator
@@ -19,7 +19,6 @@ from booking.allocator.span import Span, floor_minute
 from booking.allocator.timeline import Amounts, Side
 from booking.errors import BeyondHorizon, Closed, Invalid, NoCapacity, PolicyRefused
 from booking.models import Booking, Pool, Reservation
-from booking.services import packages
 from booking.services.availability import draws_on_reserve, locked_state
 from booking.services.context import Actor, Context
 from booking.services.timelines import PoolState
@@ -66,7 +65,7 @@ def decide(ctx: Context, session: Session, actor: Actor, pool: Pool, request: Bo
     now = ctx.clock.now()
     refuse_closed(pool)
     check_spans(ctx, pool, request.spans, now)
-    package = sized(session, request)
+    package = sized(ctx, session, request)
     ask = ask_of(session, actor, pool, package, request, now)
     refuse_broken(broken_rules(actor.limits, ask))
     state = locked_state(ctx, session, pool)
@@ -105,7 +104,7 @@ def room_of(state: PoolState, side: Side) -> Amounts:
     return allocator.free(state.timeline, Sharing.SHARED if side is Side.SHARED else Sharing.RESERVED)
 
 
-def sized(session: Session, request: BookingRequest) -> Package:
+def sized(ctx: Context, session: Session, request: BookingRequest) -> Package:
     """The package of a request.
 
     :raises Invalid: if there is none of that name, or a custom one has no sizes.
@@ -116,7 +115,7 @@ def sized(session: Session, request: BookingRequest) -> Package:
         return request.custom
     if request.custom is not None:
         raise Invalid({"custom": ["is only for the package custom"]})
-    known = {package.name: package for package in packages.current(session)}
+    known = {package.name: package for package in ctx.catalogue.current(session)}
     if request.package not in known:
         raise Invalid({"package": [f"there is no package {request.package!r}"]})
     return known[request.package]
@@ -167,6 +166,26 @@ def ask_of(
     return Ask(package.name, request.sharing, package.demand, tuple(request.spans), now, pool.zone, existing)
 
 
+_CLAIMS = (
+    select(
+        Reservation.start,
+        Reservation.end,
+        Reservation.state,
+        Reservation.expires_at,
+        Booking.notebook_cores,
+        Booking.worker_cores,
+        Booking.worker_count,
+    )
+    .join(Booking, Reservation.booking_id == Booking.id)
+    .where(
+        Booking.account_id == bindparam("account"),
+        Reservation.state.in_([*COUNTED, State.ENDED]),
+        Reservation.end > bindparam("first"),
+        Reservation.id != bindparam("without"),
+    )
+)
+
+
 def claims_of(
     session: Session, account_id: str, spans: Sequence[Span], now: datetime, without: str | None = None
 ) -> tuple[Claim, ...]:
@@ -175,23 +194,16 @@ def claims_of(
     Later ones belong to it: a refusal tells in which week the same would pass.
     """
     first = min(span.start for span in spans)
-    rows = session.scalars(
-        select(Reservation)
-        .join(Booking)
-        .where(
-            Booking.account_id == account_id,
-            Reservation.state.in_([*COUNTED, State.ENDED]),
-            Reservation.end > first - _QUOTA_REACH,
-            Reservation.id != (without or ""),
-        )
-    )
+    named = {"account": account_id, "first": first - _QUOTA_REACH, "without": without or ""}
+    rows = session.connection().execute(_CLAIMS, named)
     claims = []
     for row in rows:
         end = min(row.end, floor_minute(now)) if row.state is State.ENDED else row.end
         if row.start < end and not (
             row.state is State.HELD and row.expires_at is not None and row.expires_at <= now
         ):
-            claims.append(Claim(Span(row.start, end), row.booking.size.demand.cores))
+            cores = row.notebook_cores + row.worker_cores * row.worker_count
+            claims.append(Claim(Span(row.start, end), cores))
     return tuple(claims)
 
 

@@ -15,7 +15,7 @@ from booking.allocator.search import Alternative, Place, Wish
 from booking.allocator.search import alternatives as search
 from booking.allocator.span import Span
 from booking.models import Pool
-from booking.services import holds, packages
+from booking.services import holds
 from booking.services.availability import find_pool, place_of, state_of
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest, claims_of, room_of, side_for, sized
@@ -30,10 +30,10 @@ def _find(ctx: Context, session: Session, actor: Actor, request: BookingRequest)
     asked = find_pool(session, request.pool)
     others = session.scalars(select(Pool.id).where(Pool.id != asked).order_by(Pool.created_at, Pool.id))
     places = [_place(ctx, session, actor, request, pool_id) for pool_id in (asked, *others)]
-    package = sized(session, request)
+    package = sized(ctx, session, request)
     smaller = [
         other
-        for other in packages.current(session)
+        for other in ctx.catalogue.current(session)
         if other.name != CUSTOM and other.demand != package.demand and other.demand.fits_in(package.demand)
     ]
     wish = Wish(package=package, sharing=request.sharing, spans=tuple(sorted(request.spans)))

@@ -9,26 +9,14 @@ from sqlalchemy.orm import Session
 from booking.allocator.package import Package
 from booking.errors import Invalid, NotFound
 from booking.models import Package as PackageRow
+from booking.services.catalogue import current_rows
 from booking.services.context import Actor, Context
 
-
-def current_rows(session: Session) -> list[PackageRow]:
-    """The newest version of every package that is not retired, smallest demand first."""
-    newest = (
-        select(PackageRow.name, func.max(PackageRow.version).label("version"))
-        .group_by(PackageRow.name)
-        .subquery()
-    )
-    rows = session.scalars(
-        select(PackageRow)
-        .join(newest, (PackageRow.name == newest.c.name) & (PackageRow.version == newest.c.version))
-        .where(PackageRow.retired_at.is_(None))
-    ).all()
-    return sorted(rows, key=lambda row: (row.name == "custom", row.size.demand.vector(), row.name))
+__all__ = ["current", "current_rows", "named", "publish", "retire"]
 
 
 def current(session: Session) -> list[Package]:
-    """The same as the allocator knows them."""
+    """The newest version of every package that is not retired, smallest demand first, read anew."""
     return [row.size for row in current_rows(session)]
 
 

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import and_, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.exc import StaleDataError
 
 from booking.allocator.cells import Granularity
 from booking.allocator.packing import unpacked
@@ -199,13 +201,14 @@ _JOINED = (
 )
 
 
-def _newer(known: PoolState) -> ColumnElement[bool]:
-    return and_(Ledger.pool_id == Pool.id, Ledger.generation > known.generation)
+_NEWER = and_(Ledger.pool_id == Pool.id, Ledger.generation > bindparam("generation"))
+_CATCH_UP = select(*_JOINED).outerjoin(Ledger, _NEWER).where(Pool.id == bindparam("pool"))
 
 
 def _caught_up(session: Session, known: PoolState) -> PoolState | None:
     """The state after the ledger's newer rows; None if the database is not the one that was known."""
-    rows = session.execute(select(*_JOINED).outerjoin(Ledger, _newer(known)).where(Pool.id == known.id)).all()
+    named = {"pool": known.id, "generation": known.generation}
+    rows = session.connection().execute(_CATCH_UP, named).all()
     if not rows:
         raise NotFound("pool", known.id)
     head = rows[0]
@@ -226,33 +229,52 @@ def _caught_up(session: Session, known: PoolState) -> PoolState | None:
     )
 
 
+_LOCK = (
+    select(Pool)
+    .where(Pool.id == bindparam("pool"))
+    .with_for_update(of=Pool)
+    .execution_options(populate_existing=True)
+)
+
+
 def lock_pool(session: Session, pool_id: str) -> Pool:
     """The pool's row, locked until the transaction ends; every change of its timelines holds this lock.
 
     :raises NotFound: if there is no such pool.
     """
-    pool = session.scalar(
-        select(Pool)
-        .where(Pool.id == pool_id)
-        .with_for_update(of=Pool)
-        .execution_options(populate_existing=True)
-    )
+    pool = session.scalar(_LOCK, {"pool": pool_id})
     if pool is None:
         raise NotFound("pool", pool_id)
     return pool
 
 
+_ADVANCE = (
+    update(Pool.__table__)  # type: ignore[arg-type]
+    .where(Pool.id == bindparam("pool"), Pool.generation == bindparam("before"))
+    .values(generation=Pool.generation + 1)
+)
+
+
+_APPEND = insert(Ledger.__table__)  # type: ignore[arg-type]
+
+
 def append(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
-    """Append entries to the ledger under one new generation; the pool's row must be locked."""
+    """Append entries to the ledger under one new generation; the pool's row must be locked.
+
+    :raises StaleDataError: if it was not, and somebody else was quicker; the transaction is made again.
+    """
     session.info[_APPENDED] = True
-    pool.generation += 1
+    before = pool.generation
     # The row of the pool first: there the database sees whether the lock was held, and says it best.
-    session.flush()
+    advanced = session.connection().execute(_ADVANCE, {"pool": pool.id, "before": before})
+    if advanced.rowcount != 1:
+        raise StaleDataError(f"pool {pool.id} is no longer at generation {before}")
+    set_committed_value(pool, "generation", before + 1)
     rows = [entry for entry in entries if entry.amount]
-    session.add_all(
-        Ledger(pool_id=pool.id, generation=pool.generation, seq=seq, **entry._asdict())
-        for seq, entry in enumerate(rows)
-    )
+    head = {"pool_id": pool.id, "generation": pool.generation}
+    new = [head | {"seq": seq} | entry._asdict() for seq, entry in enumerate(rows)]
+    if new:
+        session.connection().execute(_APPEND, new)
 
 
 def entries(side: Side, span: Span, amounts: Resources, sign: int = 1) -> list[Entry]:

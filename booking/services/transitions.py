@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from booking.allocator.lifecycle import COUNTED, State, advance
 from booking.models import Action, Cluster, ClusterPhase, Pool, Reservation, Work
+from booking.models.store import store
 from booking.services.context import Actor, Context
 from booking.services.timelines import append, entries
 
@@ -80,7 +81,12 @@ def set_phase(ctx: Context, cluster: Cluster, phase: ClusterPhase, detail: str) 
 
 
 def schedule(ctx: Context, session: Session, reservation: Reservation) -> None:
-    """Write the work that is due for the reservation's span, at a revision that is new; older work becomes void.
+    """Write the work of :func:`due_work`, at a revision that is new; older work becomes void."""
+    store(session, *due_work(ctx, reservation))
+
+
+def due_work(ctx: Context, reservation: Reservation) -> list[Work]:
+    """The work that is due for the reservation's span.
 
     Provisioning is only due for reservations that have not begun to be made.
     """
@@ -92,8 +98,7 @@ def schedule(ctx: Context, session: Session, reservation: Reservation) -> None:
         due[Action.PROVISION] = reservation.start - lead
     if reservation.expires_at is not None:
         due = {Action.EXPIRE: reservation.expires_at}
-    for action, at in due.items():
-        _write_work(ctx, session, reservation, action, at)
+    return [_work(ctx, reservation, action, at) for action, at in due.items()]
 
 
 def add_work(
@@ -108,18 +113,14 @@ def add_work(
         )
     )
     if known is None:
-        _write_work(ctx, session, reservation, action, due_at)
+        store(session, _work(ctx, reservation, action, due_at))
 
 
-def _write_work(
-    ctx: Context, session: Session, reservation: Reservation, action: Action, due_at: datetime
-) -> None:
-    session.add(
-        Work(
-            id=ctx.ids.new(),
-            reservation_id=reservation.id,
-            action=action,
-            revision=reservation.revision,
-            due_at=due_at,
-        )
+def _work(ctx: Context, reservation: Reservation, action: Action, due_at: datetime) -> Work:
+    return Work(
+        id=ctx.ids.new(),
+        reservation_id=reservation.id,
+        action=action,
+        revision=reservation.revision,
+        due_at=due_at,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from booking.models import Account, Leadership, Pool
@@ -66,7 +66,7 @@ def account_not_locked(spade: Spade) -> None:
     class Lockless(Session):
         def execute(self, statement: Any, *args: Any, **rest: Any) -> Any:
             if getattr(statement, "_for_update_arg", None) is not None:
-                statement = select(Account.id)
+                statement = select(Account).where(Account.id == bindparam("account"))
             return super().execute(statement, *args, **rest)
 
     def locked(ctx: Context, session: Session, *rest: Any) -> Any:

@@ -168,5 +168,6 @@ def unguarded() -> Iterator[None]:
     """The planted fault: the cache asks for the pool's epoch and generation only."""
     alone = Pool.epoch.label("epoch")
     columns = tuple(alone if column is timelines._EPOCH else column for column in timelines._JOINED)
-    with patch.object(timelines, "_EPOCH", alone), patch.object(timelines, "_JOINED", columns):
+    query = timelines._CATCH_UP.with_only_columns(*columns, maintain_column_froms=True)
+    with patch.object(timelines, "_EPOCH", alone), patch.object(timelines, "_CATCH_UP", query):
         yield

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from booking import api, pages
+from booking import api, metrics, pages
 from booking.api import guard, noun
 from booking.config import Settings, read_settings, secret_key
 from booking.doors import POOL_SECONDS, Db, Doors, SystemClock, SystemIds, prepare_engine
@@ -81,6 +81,7 @@ def _system_doors(app: Flask, settings: Settings) -> Doors:
     db.init_app(app)
     with app.app_context():
         engine = prepare_engine(db.engine, serving=True)
+    metrics.watch(engine, settings.threads)
     clock = SystemClock()
     return Doors(clock, SystemIds(), Db(engine, clock))
 

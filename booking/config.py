@@ -71,6 +71,12 @@ def _database(text: str) -> str:
     return f"postgresql://{rest}" if scheme == "postgres" else text
 
 
+def _token(text: str) -> str:
+    if text and (len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text):
+        raise ValueError("has at least 16 letters and digits, and no spaces")
+    return text
+
+
 def _setting(default: Any, read: Callable[[str], Any], help_: str, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"read": read, "help": help_, "secret": secret})
 
@@ -125,6 +131,13 @@ class Settings:
     try_limit: str = _setting("20 per hour", str, "anonymous accounts allowed per address")
     secure_cookies: bool = _setting(False, _boolean, "send cookies over https only")
     proxies: int = _setting(0, _whole(0, 10), "proxies in front, whose word on who calls is taken")
+    log_format: str = _setting("text", _one_of("text", "json"), "lines of the log: text or json")
+    metrics_token: str = _setting(
+        "", _token, "whoever reads /metrics sends it; empty means only this machine may", secret=True
+    )
+    metrics_port: int = _setting(
+        0, _whole(0, 65535), "port for the metrics of a scheduler that runs by itself; 0 means none"
+    )
 
     @property
     def url(self) -> str:

@@ -14,6 +14,7 @@ from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from booking import logs, metrics
 from booking.adapters.base import Provisioner, ProvisionerError
 from booking.errors import BookingError
 from booking.services import audit, clusters, housekeeping, leadership, pausing, work
@@ -40,9 +41,21 @@ class Scheduler:
         self._seen_at: datetime | None = None
         self._swept_at: datetime | None = None
         self._audited_at: datetime | None = None
+        self._ticks = 0
 
     def tick(self) -> bool:
         """Lead if possible, and do everything that is due now; whether this one leads."""
+        self._ticks += 1
+        outcome, began = "failed", self._ctx.clock.monotonic()
+        try:
+            with logs.about(tick=self._ticks):
+                leads = self._do_all()
+            outcome = "led" if leads else "stood_by"
+            return leads
+        finally:
+            metrics.ticked(outcome, self._ctx.clock.monotonic() - began)
+
+    def _do_all(self) -> bool:
         for _ in range(_PASSES):
             epoch = leadership.lead(self._ctx, self._holder)
             if epoch is None:
@@ -109,7 +122,9 @@ class Scheduler:
     def _audit(self, epoch: int) -> None:
         if self._is_due(self._audited_at, self._ctx.settings.audit_seconds):
             self._audited_at = self._ctx.clock.now()
-            audit.audit(self._ctx, epoch)
+            with metrics.AUDIT.time():
+                faults = audit.audit(self._ctx, epoch)
+            metrics.audited(self._audited_at, passed=not faults)
 
     def _reconcile(self, epoch: int) -> None:
         if not self._is_due(self._swept_at, self._ctx.settings.reconcile_seconds):
@@ -126,6 +141,7 @@ class Scheduler:
             log.warning("the outside could not be listed: %s", error)
         else:
             if orphans:
+                metrics.ORPHANS.inc(len(orphans))
                 log.warning("torn down what belonged to nobody: %s", ", ".join(sorted(orphans)))
         housekeeping.tidy(self._ctx)
 

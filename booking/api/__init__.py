@@ -20,6 +20,7 @@ from booking.api import (
     health,
     journal,
     levels,
+    metrics,
     packages,
     pools,
     problems,
@@ -41,6 +42,7 @@ NOUNS = (
     levels.blp,
     journal.blp,
     health.blp,
+    metrics.blp,
     reference.blp,
 )
 

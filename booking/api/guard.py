@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,15 +9,18 @@ from typing import Any
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from booking import logs, metrics
 from booking.api import problems, reading
 from booking.api.noun import AVAILABILITY, PUBLIC, SIGNED_IN, Noun, doc_of
 from booking.identity import API, context, current_actor, require_actor
 from booking.services.context import SCOPES
 
 log = logging.getLogger("booking.access")
-_OURS = (API, "/healthz", "/readyz")
+_OURS = (API, "/healthz", "/readyz", "/metrics")
 _LONGEST_PATH = 300
 """Characters of an address in the log, where each may take twelve."""
+_LONGEST_METHOD = 16
+_SENTENCE = "%(method)s %(path)r %(status)d in %(ms)s ms, account %(account)s"
 
 
 def init_app(app: Flask) -> None:
@@ -30,7 +32,10 @@ def init_app(app: Flask) -> None:
 
 def _name_it() -> None:
     ctx = context()
-    g.request_id, g.began = ctx.ids.new(), ctx.clock.monotonic()
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if logs.is_id(given) else ctx.ids.new()
+    g.began = ctx.clock.monotonic()
+    logs.begin(request_id=g.request_id)
 
 
 def _refuse_unknown_routes() -> Response | None:
@@ -104,19 +109,31 @@ def check_access(access: str) -> None:
 
 def _note(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
+    metrics.answered(_route(), request.method, response.status_code, _took())
     if log.isEnabledFor(logging.INFO):
-        log.info("%s", json.dumps(_line(response)))
+        log.info(_SENTENCE, _line(response))
+    logs.begin()
     return response
+
+
+def _route() -> str | None:
+    return request.url_rule.rule if request.url_rule else None
+
+
+def _took() -> float:
+    """Seconds since the request came."""
+    now = context().clock.monotonic()
+    began: float = g.get("began", now)
+    return now - began
 
 
 def _line(response: Response) -> dict[str, Any]:
     actor = g.get("actor")
-    took = context().clock.monotonic() - g.get("began", context().clock.monotonic())
     return {
-        "request_id": g.get("request_id", ""),
-        "method": request.method,
+        "method": request.method[:_LONGEST_METHOD],
         "path": request.path[:_LONGEST_PATH],
+        "route": _route(),
         "status": response.status_code,
-        "ms": round(took * 1000, 1),
+        "ms": round(_took() * 1000, 1),
         "account": actor.id if actor else None,
     }

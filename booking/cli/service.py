@@ -45,7 +45,7 @@ def serve_command(host: str | None, port: int | None, *, no_scheduler: bool) -> 
     A database is made or brought up to date first. What dies is started again. SIGHUP renews the web server and
     the scheduler while requests are answered.
     """
-    from booking import server
+    from booking import exposition, server
     from booking.cli import first
 
     # The parts read their settings from the environment too.
@@ -63,6 +63,7 @@ def serve_command(host: str | None, port: int | None, *, no_scheduler: bool) -> 
         ctx = context.migrated_context(known)
         made = server.set_up(ctx)
         ctx.db.engine.dispose()
+        os.environ[exposition.FOLDER] = str(exposition.common_folder(known.home))
         if made is not None:
             click.echo(first.announcement(made))
         sys.stdout.flush()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
+from booking import logs, metrics
 from booking.allocator.lifecycle import LIVE, State
 from booking.errors import Unavailable
 from booking.models import Action, Cluster, ClusterPhase, Pool, Reservation, Work
@@ -44,7 +45,8 @@ def do_due(ctx: Context, epoch: int, provisioner: str) -> int:
         ).all(),
     )
     for work_id in due:
-        _do(ctx, epoch, work_id, provisioner)
+        with logs.about(work=work_id):
+            _do(ctx, epoch, work_id, provisioner)
     return len(due)
 
 
@@ -57,28 +59,33 @@ def oldest_due(ctx: Context) -> datetime | None:
 
 def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
     try:
-        ctx.db.run("work", lambda session: _act(ctx, session, epoch, work_id, provisioner))
+        late = ctx.db.run("work", lambda session: _act(ctx, session, epoch, work_id, provisioner))
+        metrics.work_done(*late)
     except (Deposed, Unavailable):
         raise  # not the fault of this work: it stays due
     except Exception as error:
         log.exception("work %s failed", work_id)
+        metrics.WORK_FAILURES.inc()
         fault = f"{type(error).__name__}: {error}"
         ctx.db.run("postpone", lambda session: _postpone(ctx, session, epoch, work_id, fault))
 
 
-def _act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: str) -> None:
+def _act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: str) -> tuple[str, float]:
+    """Do it, if it is not done; what it was, and how many seconds late."""
     still_leading(ctx, session, epoch)
     work = session.get_one(Work, work_id)
     pool = lock_pool(session, session.get_one(Reservation, work.reservation_id).pool_id)
     session.refresh(work)
+    late = work.action.value, (ctx.clock.now() - work.due_at).total_seconds()
     if work.done_at is not None:
-        return
+        return late
     reservation = session.get_one(Reservation, work.reservation_id, populate_existing=True)
     if work.revision == reservation.revision:
         _ACTS[work.action](ctx, session, pool, reservation, provisioner)
     else:
         work.detail = "void: the span has changed since"
     work.done_at = ctx.clock.now()
+    return late
 
 
 def _postpone(ctx: Context, session: Session, epoch: int, work_id: str, fault: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from booking import create_app
+from booking import create_app, logs
 from booking.config import Settings
 from booking.doors import Doors
 from tests.api.support import Caller, Site
@@ -46,9 +46,9 @@ def test_a_request_is_logged_as_one_line_without_secrets(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "booking.access")
+    caplog.handler.setFormatter(logs.Json())
     answer = site.root.get("/packages?")
-    (record,) = [r for r in caplog.records if r.name == "booking.access"]
-    line = record.getMessage()
+    (line,) = [line for line in caplog.text.splitlines() if "booking.access" in line]
     assert answer.headers["X-Request-Id"] in line
     assert site.root.token is not None
     assert site.root.token not in line

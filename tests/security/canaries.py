@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import requests
+
+from booking import logs
 from booking.adapters.local import processes
 from booking.services import bookings
 from tests.adapters.waiting import eventually
-from tests.e2e.service import Running, Service
+from tests.e2e.service import SECONDS, Running, Service
 from tests.security.classes import bearer
 from tests.security.table import WISH
 from tests.security.world import World
@@ -24,6 +27,7 @@ NOTEBOOK = "https://notebooks.example/a.ipynb?token=canary-notebook-5d2e"
 ANSWER = "canary-title-of-an-answer-0c44"
 SECRET_KEY = "canary-secret-key-3e11" * 2
 DATABASE = "canary-database-password-88aa"
+METRICS = "canary-metrics-token-2f90"
 SESSION, TOKEN = "session cookie", "token"
 _NOISY = ("sqlalchemy", "asyncio", "playwright", "urllib3")
 
@@ -44,11 +48,12 @@ class Hunt:
 
 @contextmanager
 def everything_logged() -> Iterator[list[str]]:
-    """Every record of every logger at DEBUG, tracebacks too; of SQL the statements, whose rows nobody logs."""
+    """Every record of every logger at DEBUG, as text and as JSON, tracebacks too; of SQL the statements, whose
+    rows nobody logs."""
     lines: list[str] = []
-    formatter = logging.Formatter("%(name)s %(levelname)s %(message)s")
+    formatters = (logs.Text(), logs.Json())
     handler = logging.Handler()
-    handler.emit = lambda record: lines.append(formatter.format(record))  # type: ignore[method-assign]
+    handler.emit = lambda record: lines.extend(each.format(record) for each in formatters)  # type: ignore[method-assign]
     loggers = [logging.getLogger(name) for name in ("", "booking", *_NOISY)]
     levels = [logger.level for logger in loggers]
     loggers[0].addHandler(handler)
@@ -87,8 +92,9 @@ def inside(world: World) -> Hunt:
         hunt.search(f"refusal {number}", answer)
     for line in lines:
         hunt.search("the log: " + line[:80], line)
-    if world.client.get("/metrics").status_code != 404:
-        hunt.leaks.append("there is a page of metrics, which nobody has searched")
+    metrics = world.client.get("/metrics").get_data(as_text=True)
+    assert 'booking_decisions_total{outcome="accepted"}' in metrics
+    hunt.search("the metrics", metrics)
     return hunt
 
 
@@ -129,9 +135,18 @@ def outside(folder: Path) -> Hunt:
         "BOOKING_WORKERS": "1",
         "BOOKING_TIMEZONE": "UTC",
         "BOOKING_SECRET_KEY": SECRET_KEY,
+        "BOOKING_LOG_FORMAT": "json",
+        "BOOKING_METRICS_TOKEN": METRICS,
         "DATABASE_PASSWORD": DATABASE,
     }
-    hunt = Hunt({"secret key": SECRET_KEY, "database password": DATABASE, "notebook": "canary-notebook"})
+    hunt = Hunt(
+        {
+            "secret key": SECRET_KEY,
+            "database password": DATABASE,
+            "notebook": "canary-notebook",
+            "metrics token": METRICS,
+        }
+    )
     service = Service(folder, settings=settings)
     try:
         hunt.canaries |= {"token": service.token, "first password": service.password}
@@ -141,6 +156,10 @@ def outside(folder: Path) -> Hunt:
         for pid in cluster:
             environment = _read(pid, "environ").replace(NOTEBOOK, "")
             hunt.search(f"the environment of {pid}", environment)
+        mine = {"Authorization": f"Bearer {METRICS}"}
+        metrics = requests.get(f"{service.url}metrics", headers=mine, timeout=SECONDS)
+        assert metrics.status_code == 200
+        hunt.search("the metrics", metrics.text)
     finally:
         _end(service)
     hunt.search("the log of the service", service.log)

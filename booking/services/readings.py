@@ -1,0 +1,51 @@
+"""What is read from the rows for the metrics: the same whichever process is asked, also where no scheduler runs."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from booking.errors import Unavailable
+from booking.models import Cluster, ClusterPhase, Pause, Pool, Work
+from booking.services import leadership
+from booking.services.context import Context
+
+log = logging.getLogger(__name__)
+Reading = tuple[str, tuple[str, ...], float]
+_PHASES = (ClusterPhase.WANTED, ClusterPhase.STARTING, ClusterPhase.READY, ClusterPhase.STOPPING)
+
+
+def take(ctx: Context) -> list[Reading]:
+    """Every reading of :data:`booking.metrics.READINGS` but the build; only that the database is away, if it is."""
+    now = ctx.clock.now()
+    try:
+        found = ctx.db.read("readings", lambda session: _of_rows(session, now))
+        found.append(("booking_scheduler_led", (), leadership.is_led(ctx)))
+    except (Unavailable, SQLAlchemyError) as error:
+        log.warning("the metrics lack what is read from the database: %s", error)
+        return [("booking_database_up", (), 0)]
+    return [("booking_database_up", (), 1), *found]
+
+
+def _of_rows(session: Session, now: datetime) -> list[Reading]:
+    undone = Work.done_at.is_(None)
+    due, oldest = session.execute(
+        select(func.count(), func.min(Work.due_at)).where(undone, Work.due_at <= now)
+    ).one()
+    failing = session.scalar(select(func.count()).where(undone, Work.attempts > 0)) or 0
+    phases = select(Cluster.phase, func.count()).where(Cluster.phase.in_(_PHASES)).group_by(Cluster.phase)
+    clusters = {row[0]: row[1] for row in session.execute(phases)}
+    pools = session.execute(select(Pool.name, Pool.closed_reason.is_not(None)).order_by(Pool.name))
+    paused = session.scalar(select(Pause.id)) is not None
+    return [
+        ("booking_work_due", (), due),
+        ("booking_work_late_seconds", (), (now - oldest).total_seconds() if due else 0.0),
+        ("booking_work_failing", (), failing),
+        *(("booking_clusters", (phase.value,), clusters.get(phase, 0)) for phase in _PHASES),
+        ("booking_scheduler_paused", (), paused),
+        *(("booking_pool_closed", (name,), bool(closed)) for name, closed in pools),
+    ]

@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from booking import postgres
+from booking import metrics, postgres
 from booking.errors import ConcurrentUpdate, Unavailable
 from booking.postgres import LOCK_SECONDS, SERVING_LOCK_SECONDS, time_left, within
 
@@ -129,6 +129,7 @@ class Db:
             except (DBAPIError, PoolTimeoutError, StaleDataError) as error:
                 if not _lost_race(error):
                     raise _translated(error) from error
+                metrics.LOST_RACES.labels(name).inc()
                 if isinstance(error, StaleDataError):
                     # Nothing was harmed, but the lock should have made it wait before it decided.
                     log.error("transaction %r was decided on an older state, and is made again", name)
@@ -317,7 +318,11 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.info.get("writes") is not writes:
         _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
         connection.info["writes"] = writes
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not writes:
+        connection.exec_driver_sql("BEGIN")
+        return
+    with metrics.DATABASE_LOCK.time():
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @dataclass(frozen=True)

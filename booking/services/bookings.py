@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
+from booking import metrics
 from booking.allocator.cells import cell_at
 from booking.allocator.lifecycle import FINAL, LIVE, State
 from booking.allocator.span import Span
@@ -54,6 +55,7 @@ class Promise:
 Render = Callable[[Booking], dict[str, Any]]
 
 
+@metrics.decisions
 def book(
     ctx: Context,
     actor: Actor,

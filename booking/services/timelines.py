@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
+from booking import metrics
 from booking.allocator.cells import Granularity
 from booking.allocator.packing import unpacked
 from booking.allocator.resources import Resources
@@ -85,6 +86,7 @@ class Timelines:
             if known.timeline.covers(*window.minutes):
                 state = _caught_up(session, known)
                 if state is not None:
+                    metrics.caught_up(state.generation - known.generation)
                     return state
         return None
 
@@ -125,6 +127,7 @@ def padded(window: Span) -> Span:
 _EPOCH = (Pool.epoch + "/" + History()).label("epoch")
 
 
+@metrics.loading("ledger")
 def from_ledger(session: Session, pool_id: str, window: Span) -> PoolState:
     """The pool over that window, from its whole ledger.
 
@@ -153,6 +156,7 @@ def from_ledger(session: Session, pool_id: str, window: Span) -> PoolState:
     return _state(pool, epoch, pool.generation, timeline)
 
 
+@metrics.loading("snapshot")
 def from_snapshot(session: Session, pool_id: str, window: Span) -> PoolState | None:
     """The snapshot and the ledger after it; None if there is none that reaches over the window."""
     query = (
@@ -242,7 +246,8 @@ def lock_pool(session: Session, pool_id: str) -> Pool:
 
     :raises NotFound: if there is no such pool.
     """
-    pool = session.scalar(_LOCK, {"pool": pool_id})
+    with metrics.POOL_LOCK.time():
+        pool = session.scalar(_LOCK, {"pool": pool_id})
     if pool is None:
         raise NotFound("pool", pool_id)
     return pool

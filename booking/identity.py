@@ -13,6 +13,7 @@ from booking.errors import Unauthenticated
 from booking.models import Account, AccountKind
 from booking.services import accounts, tokens, visitors
 from booking.services.context import Actor, Context
+from booking.services.shelf import Shelf
 
 _ACCOUNT = "account"
 _EPOCH = "epoch"
@@ -21,6 +22,8 @@ _LONGEST = 512
 """Characters of a token; ours have 43."""
 API = "/api/"
 """Where programs call; what else there is, is pages."""
+SHELF_BYTES = 32 * 2**20
+"""What the shelf of a process may hold."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 csrf = CSRFProtect()
@@ -28,6 +31,7 @@ csrf = CSRFProtect()
 
 def init_app(app: Flask) -> None:
     """Protect every request that changes something against forged forms."""
+    app.extensions["booking.shelf"] = Shelf(SHELF_BYTES)
     app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     csrf.init_app(app)
@@ -46,6 +50,12 @@ def _refuse_forged() -> None:
 def context() -> Context:
     """The context of the application that answers this request."""
     found: Context = current_app.extensions["booking"]
+    return found
+
+
+def shelf() -> Shelf:
+    """What this process has made before for readers of the calendar."""
+    found: Shelf = current_app.extensions["booking.shelf"]
     return found
 
 

@@ -13,9 +13,9 @@ from booking.allocator.span import instant_of
 from booking.api.noun import AVAILABILITY, Noun, written
 from booking.api.schemas.availability import AvailabilityOut, AvailabilityQuery, SlotsOut, SlotsQuery
 from booking.api.schemas.fields import stamp
-from booking.identity import context, current_actor
-from booking.services import availability
-from booking.services.availability import Answer, Question, Row, SlotQuestion, draws_on_reserve
+from booking.identity import context, current_actor, shelf
+from booking.services import availability, marks
+from booking.services.availability import Answer, Question, Row, SlotQuestion
 
 blp = Noun("availability", "What can be booked, and when.")
 _FRESH = {"Cache-Control": "private, no-cache"}
@@ -29,7 +29,7 @@ _FRESH = {"Cache-Control": "private, no-cache"}
 @blp.alt_response(304, description="Nothing has changed since the ETag that was sent.", success=True)
 def get_availability(query: dict[str, Any]) -> Response:
     """How many of each package can be booked, per local day or clock hour."""
-    actor = current_actor()
+    actor, ctx = current_actor(), context()
     question = Question(
         query["start"],
         query["end"],
@@ -40,24 +40,26 @@ def get_availability(query: dict[str, Any]) -> Response:
         sharing=Sharing(query["sharing"]),
         timezone=query.get("timezone"),
     )
-    answer = availability.availability(context(), question, actor)
-    reserve = actor is not None and draws_on_reserve(actor, answer.pool)
-    tag = f"{answer.tag}{'-0' if reserve else ''}"
+    mark = marks.current(ctx, question.pool)
+    key = mark, question, mark.draws(actor)
+    tag = mark.tag(*key[1:])
     headers = {**_FRESH, "ETag": f'"{tag}"'}
-    if request.if_none_match.contains_weak(tag):
+    known = request.if_none_match
+    if not known.star_tag and known.contains_weak(tag):
         return written("", 304, headers)
-    return written(_as_json(answer), headers=headers)
+    body = shelf().get(key, lambda: _as_json(availability.availability(ctx, question, actor)))
+    return written(body, headers=headers) if not known.star_tag else written("", 304, headers)
 
 
-def _as_json(answer: Answer) -> str:
-    """The answer as text; twenty thousand cells cost four times as much by way of a serialiser."""
+def _as_json(answer: Answer) -> bytes:
+    """The answer in JSON; twenty thousand cells cost four times as much by way of a serialiser."""
     stamps = [stamp(instant_of(edge)) for edge in answer.edges]
     heads = [f'{{"start":"{start}","end":"{end}","count":' for start, end in pairwise(stamps)]
     rows = ",".join(_row(row, heads) for row in answer.rows)
     return (
         f'{{"pool":"{answer.pool.id}","generation":{answer.pool.generation},"timezone":"{answer.timezone}",'
         f'"granularity":"{answer.granularity}","sharing":"{answer.sharing}","packages":[{rows}]}}'
-    )
+    ).encode()
 
 
 def _row(row: Row, heads: list[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import marshmallow
-from flask import Request, Response, current_app
+from flask import Request, Response, current_app, request
 from flask_smorest import Blueprint
 from webargs.flaskparser import FlaskParser
 
@@ -45,6 +46,27 @@ class StrictParser(FlaskParser):
         "query": marshmallow.RAISE,
         "headers": marshmallow.EXCLUDE,
     }
+
+    _MOST = 512
+    """So many queries of lists and calendars are kept as they were read; programs ask the same again."""
+    _LONGEST = 500
+    """Bytes of a query that is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._queries: OrderedDict[tuple[Any, bytes], Mapping[str, Any]] = OrderedDict()
+
+    def parse(self, argmap: Any, req: Request | None = None, **more: Any) -> Any:
+        """What a request says; a query means the same whenever it comes, so it is read once."""
+        text = (req or request).query_string
+        if more.get("location") != "query" or len(text) > self._LONGEST:
+            return super().parse(argmap, req, **more)
+        found = self._queries.get((argmap, text))
+        if found is None:
+            found = self._queries[argmap, text] = super().parse(argmap, req, **more)
+            if len(self._queries) > self._MOST:
+                self._queries.popitem(last=False)
+        return dict(found)
 
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         """The body as it is; the guard has read it already."""
@@ -128,10 +150,10 @@ def doc_of(view: Callable[..., Any]) -> Mapping[str, Any] | None:
 
 
 def written(
-    body: str | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    body: bytes | str | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A JSON answer made here, past the schema, which then only documents it."""
-    text = body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
+    text = body if isinstance(body, bytes | str) else json.dumps(body, separators=(",", ":"))
     kind = "application/json" if text else None
     return current_app.response_class(text, status=status, mimetype=kind, headers=headers)
 

@@ -7,7 +7,7 @@ from flask import Flask
 from booking.allocator.span import instant_of
 from booking.pages import account, booking, bookings, entry, errors, words
 from booking.pages.admin import accounts, capacity, journal, packages
-from booking.pages.calendar import routes
+from booking.pages.calendar import markup, routes
 from booking.pages.frame import asset_version, here, pages, vendored, viewer
 
 __all__ = [
@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
     """Register every page."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update({name: getattr(words, name) for name in _WORDS})
+    app.jinja_env.filters["drawn"] = markup.drawn
     app.jinja_env.globals.update(
         viewer=viewer,
         here=here,

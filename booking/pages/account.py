@@ -17,8 +17,7 @@ from booking.pages.admin.forms import loaded
 from booking.pages.calendar.query import one_of
 from booking.pages.frame import context, go, page, pages, somebody
 from booking.services import groups, listing, tokens
-from booking.services.context import SCOPES, Actor
-from booking.services.groups import SeenGroup
+from booking.services.context import SCOPES
 
 _MOST_GROUPS = 100
 _USUAL = timedelta(days=90)
@@ -29,12 +28,6 @@ SCOPE_LABELS = {
     "accounts:read": "read accounts",
     "admin": "administer the site",
 }
-
-
-def bookable(actor: Actor) -> list[SeenGroup]:
-    """The groups that somebody may book for."""
-    found = groups.groups(context(), actor, None, _MOST_GROUPS)
-    return [group for group in found if group.role in (Role.WRITER, Role.ADMIN)]
 
 
 def overview(status: int = 200, /, **more: Any) -> Response:

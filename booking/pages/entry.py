@@ -12,13 +12,14 @@ from booking.allocator.cells import cell_at
 from booking.allocator.package import CUSTOM, Package, Sharing
 from booking.api.noun import PUBLIC, needs
 from booking.errors import NotFound, Unauthenticated
-from booking.models import AccountKind, Pool
+from booking.models import AccountKind
 from booking.pages.calendar.query import Query
 from booking.pages.calendar.scene import site_of
 from booking.pages.frame import context, current_actor, go, page, pages, within_site
 from booking.pages.words import Wall
 from booking.services import accounts, availability, visitors
 from booking.services.context import Actor
+from booking.services.marks import Mark
 
 _TRIED = timedelta(hours=1)
 
@@ -51,7 +52,7 @@ def landing() -> Response:
     return page("landing/page.html", actor=actor, offers=offers, wall=wall, site=site, now=ctx.clock.now())
 
 
-def _offer(pool: Pool, package: Package, sharing: Sharing) -> Offer:
+def _offer(pool: Mark, package: Package, sharing: Sharing) -> Offer:
     ctx = context()
     # The present hour may be booked too, though it has begun.
     start = cell_at(pool.zone, ctx.clock.now(), pool.granularity).start

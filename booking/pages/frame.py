@@ -41,16 +41,17 @@ def wants_fragment() -> bool:
 def page(template: str, status: int = 200, /, **values: Any) -> Response:
     """A whole page."""
     response = make_response(render_template(template, **values), status)
-    return _kept_by_nobody(response)
+    return kept_by_nobody(response)
 
 
 def fragment(template: str, status: int = 200, /, **values: Any) -> Response:
     """One swap target."""
     response = make_response(render_template(template, **values), status)
-    return _kept_by_nobody(response)
+    return kept_by_nobody(response)
 
 
-def _kept_by_nobody(response: Response) -> Response:
+def kept_by_nobody(response: Response) -> Response:
+    """The answer, which no browser and no proxy may keep."""
     # Back after a logout must not show what the account had booked.
     response.headers["Cache-Control"] = "no-store"
     response.vary.update(("HX-Request", "Cookie"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking.errors import Conflict, Forbidden, NotFound
-from booking.models import Group, Membership, Role
+from booking.models import Account, Group, Membership, Role
 from booking.services.accounts import find
 from booking.services.context import Actor, Context
 
 LEAST_LEVEL = 1
 """Anonymous visitors make no groups."""
+MOST_BOOKABLE = 100
+"""So many groups a form offers."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,27 @@ def create(ctx: Context, actor: Actor, name: str) -> SeenGroup:
 
 
 def _seen(session: Session, actor: Actor, group: Group) -> SeenGroup:
-    rows = session.scalars(select(Membership).where(Membership.group_id == group.id)).unique().all()
-    members = sorted((row.account.name, row.role) for row in rows)
-    own = next((row.role for row in rows if row.account_id == actor.id), None)
-    return SeenGroup(group.id, group.name, group.created_at, own, members)
+    return _all_seen(session, actor, [group])[0]
+
+
+def _all_seen(session: Session, actor: Actor, found: Sequence[Group]) -> list[SeenGroup]:
+    """Groups with their members, which are read at once."""
+    members: defaultdict[str, list[tuple[str, Role]]] = defaultdict(list)
+    own: dict[str, Role] = {}
+    query = (
+        select(Membership.group_id, Membership.account_id, Account.name, Membership.role)
+        .join(Account, Account.id == Membership.account_id)
+        .where(Membership.group_id.in_([group.id for group in found]))
+        .order_by(Account.name)
+    )
+    for group_id, account_id, name, role in session.execute(query) if found else ():
+        members[group_id].append((name, role))
+        if account_id == actor.id:
+            own[group_id] = role
+    return [
+        SeenGroup(group.id, group.name, group.created_at, own.get(group.id), members[group.id])
+        for group in found
+    ]
 
 
 def _visible(session: Session, actor: Actor, name: str, *, lock: bool = False) -> tuple[Group, SeenGroup]:
@@ -95,9 +115,21 @@ def groups(ctx: Context, actor: Actor, after: str | None, limit: int) -> Sequenc
             query = query.join(Membership).where(Membership.account_id == actor.id)
         if after is not None:
             query = query.where(Group.name > after)
-        return [_seen(session, actor, row) for row in session.scalars(query)]
+        return _all_seen(session, actor, session.scalars(query).all())
 
     return ctx.db.read("groups", read)
+
+
+def bookable(session: Session, actor: Actor) -> list[str]:
+    """The names of the groups that somebody may book for, in order."""
+    query = (
+        select(Group.name)
+        .join(Membership)
+        .where(Membership.account_id == actor.id, Membership.role.in_((Role.WRITER, Role.ADMIN)))
+        .order_by(Group.name)
+        .limit(MOST_BOOKABLE)
+    )
+    return list(session.scalars(query))
 
 
 def put_member(ctx: Context, actor: Actor, group_name: str, account: str, role: Role) -> SeenGroup:

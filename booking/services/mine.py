@@ -33,27 +33,37 @@ class Own:
 
 def reservations(ctx: Context, actor: Actor, pool_id: str, span: Span) -> list[Own]:
     """The actor's reservations of one pool that count and touch the span, in order."""
+    now = ctx.clock.now()
+    return ctx.db.read("my reservations", lambda session: within(session, actor, pool_id, span, now))
 
-    def read(session: Session) -> list[Own]:
-        rows = session.scalars(
-            select(Reservation)
-            .join(Booking)
-            .where(
-                Booking.account_id == actor.id,
-                Reservation.pool_id == pool_id,
-                Reservation.state.in_(COUNTED),
-                Reservation.start < span.end,
-                Reservation.end > span.start,
-            )
-            .order_by(Reservation.start, Reservation.id)
-        ).all()
-        return [
-            Own(r.booking_id, r.booking.package_name, r.booking.title, r.state, r.start, r.end)
-            for r in rows
-            if r.expires_at is None or r.expires_at > ctx.clock.now()
-        ]
 
-    return ctx.db.read("my reservations", read)
+def within(session: Session, actor: Actor, pool_id: str, span: Span, now: datetime) -> list[Own]:
+    """The same in a transaction that is open, in one statement."""
+    rows = session.execute(
+        select(
+            Reservation.booking_id,
+            Booking.package_name,
+            Booking.title,
+            Reservation.state,
+            Reservation.start,
+            Reservation.end,
+            Reservation.expires_at,
+        )
+        .join(Booking)
+        .where(
+            Booking.account_id == actor.id,
+            Reservation.pool_id == pool_id,
+            Reservation.state.in_(COUNTED),
+            Reservation.start < span.end,
+            Reservation.end > span.start,
+        )
+        .order_by(Reservation.start, Reservation.id)
+    )
+    return [
+        Own(row.booking_id, row.package_name, row.title, row.state, row.start, row.end)
+        for row in rows
+        if row.expires_at is None or row.expires_at > now
+    ]
 
 
 def reach(ctx: Context, actor: Actor, booking_id: str, reservation_id: str) -> Extension:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from booking.pages.calendar.query import View
 
@@ -18,8 +19,7 @@ class Mine:
     end: datetime
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell: its state, what it shows and says, and which hours of the wall clock it stands for."""
 
     kind: str

@@ -10,15 +10,16 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from booking.allocator.cells import Granularity, day_start
 from booking.allocator.package import Package
-from booking.allocator.span import minute_of
+from booking.allocator.span import instant_of, minute_of
 from booking.pages import hours
 from booking.pages.calendar.cells import Block, Cell, Column, Grid, Line, Mine
-from booking.pages.calendar.query import Query, Selection, View, bounds
+from booking.pages.calendar.query import Query, View, bounds, written
 from booking.pages.words import Wall, plural
 from booking.services.availability import Answer, Row
 
@@ -27,6 +28,23 @@ _FAR = "further ahead than your level may book"
 HourState = tuple[str, bool, int]
 """The booking of mine it belongs to, whether it is past, and how many are free."""
 _NARROW = 2
+_PAST = Cell("past", "", "past")
+_TOO_FAR = Cell("past far", "", _FAR)
+
+
+@dataclass(frozen=True)
+class Day:
+    """A local date of the grid: its hours in the answer, from the first that can still be booked."""
+
+    date: date
+    start: datetime
+    end: datetime
+    first: int
+    last: int
+    """Indexes of hours; where they are equal the day is over."""
+    is_too_far: bool
+    form_start: str
+    form_end: str
 
 
 @dataclass(frozen=True)
@@ -40,11 +58,11 @@ class Drawer:
     latest: datetime | None = None
     """The last moment at which a booking may start, where a level sets one."""
 
-    @property
+    @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.answer.timezone)
 
-    @property
+    @cached_property
     def today(self) -> date:
         return self.now.astimezone(self.zone).date()
 
@@ -52,30 +70,46 @@ class Drawer:
         """The first hour that starts at or after an instant."""
         return bisect_left(self.answer.edges, minute_of(at))
 
+    @cached_property
     def first_open(self) -> int:
         """The hour that holds the present: nothing before it can be booked."""
         minute = (self.now - datetime.fromtimestamp(0, self.now.tzinfo)) // timedelta(minutes=1)
         return max(0, bisect_left(self.answer.edges, minute + 1) - 1)
 
-    def is_too_far(self, start: datetime) -> bool:
-        return self.latest is not None and start > self.latest
+    def days(self, dates: Sequence[date]) -> list[Day]:
+        return [self._day(day) for day in dates]
+
+    def _day(self, day: date) -> Day:
+        start, end = day_start(self.zone, day), day_start(self.zone, day + timedelta(days=1))
+        first, last = max(self.index(start), self.first_open), self.index(end)
+        opening = hours.starts(self.zone, day)[0].value
+        is_too_far = False
+        if first < last:
+            begins = instant_of(self.answer.edges[first])
+            is_too_far = self.latest is not None and begins > self.latest
+            if day == self.today and self.answer.pool.granularity is Granularity.HOUR:
+                opening = hours.start_choice(self.zone, begins)[1]
+        return Day(day, start, end, first, last, is_too_far, f"{day}T{opening}", f"{day}T{hours.DAY_END}")
 
     def mine_in(self, package: str, start: datetime, end: datetime) -> list[Mine]:
         return [m for m in self.mine if m.package == package and m.start < end and start < m.end]
+
+    @cached_property
+    def _bare(self) -> str:
+        """The address of this calendar up to where its selection, the last of its parameters, begins."""
+        address = self.query.url(select=None)
+        return f"{address}{'&' if '?' in address else '?'}select="
 
     def finished(self, cell: Cell, package: str) -> Cell:
         """The cell with its link, and whether it is selected."""
         if cell.booking_id or not cell.start:
             return cell
         chosen = self.query.select
-        inside = (
-            chosen is not None
-            and chosen.package == package
-            and cell.start < chosen.end
-            and chosen.start < cell.end
-        )
-        after = (chosen or Selection("", "", "", is_set=True)).joined(package, cell.start, cell.end)
-        return replace(cell, href=self.query.url(select=after) + "#book", selected=inside)
+        if chosen is None:
+            return cell._replace(href=f"{self._bare}{written(package, cell.start, cell.end)}#book")
+        inside = chosen.package == package and cell.start < chosen.end and chosen.start < cell.end
+        after = chosen.joined(package, cell.start, cell.end)
+        return cell._replace(href=self.query.url(select=after) + "#book", selected=inside)
 
 
 def days_of(query: Query, start: date) -> list[date]:
@@ -90,8 +124,11 @@ def draw(drawer: Drawer, days: Sequence[date], rows: Sequence[Row]) -> Grid:
         return _by_hour(drawer, days, rows)
     if view is View.TEN_WEEKS:
         return _by_week(drawer, days, rows)
+    slots = drawer.days(days)
     lines = [
-        Line(row.package.name, sizes(row.package), row.package.name, [_day(drawer, row, day) for day in days])
+        Line(
+            row.package.name, sizes(row.package), row.package.name, [_day(drawer, row, day) for day in slots]
+        )
         for row in rows
     ]
     return Grid(view, [_head(drawer, day, days) for day in days], [Block("", lines)], len(days))
@@ -118,35 +155,24 @@ def _head(drawer: Drawer, day: date, days: Sequence[date]) -> Column:
     )
 
 
-def _day(drawer: Drawer, row: Row, day: date) -> Cell:
+def _day(drawer: Drawer, row: Row, day: Day) -> Cell:
     """One local day of one package."""
-    start, end = day_start(drawer.zone, day), day_start(drawer.zone, day + timedelta(days=1))
-    own = drawer.mine_in(row.package.name, start, end)
-    first, last = max(drawer.index(start), drawer.first_open()), drawer.index(end)
+    own = drawer.mine_in(row.package.name, day.start, day.end) if drawer.mine else ()
     if own:
-        return _own_day(drawer, own, start, end)
-    if first >= last:
-        return Cell("past", "", "past")
-    if drawer.is_too_far(drawer.answer.cells[first][0]):
-        return Cell("past far", "", _FAR)
-    counts = row.count[first:last]
-    whole, longest = min(counts), _longest_run(counts)
-    form = _form_span(drawer, day, first)
+        return _own_day(drawer, own, day.start, day.end)
+    if day.first >= day.last:
+        return _PAST
+    if day.is_too_far:
+        return _TOO_FAR
+    counts = row.count[day.first : day.last]
+    whole, longest = min(counts), 0
     if whole > 0:
-        return drawer.finished(_free(whole, *form), row.package.name)
-    if longest and drawer.answer.pool.granularity is Granularity.HOUR:
-        said = f"part of the day: up to {plural(longest, 'hour')} in a row"
-        return drawer.finished(Cell("part", f"{longest}h", said, *form), row.package.name)
-    return drawer.finished(Cell("none", "–", "not available", *form), row.package.name)
-
-
-def _form_span(drawer: Drawer, day: date, first: int) -> tuple[str, str]:
-    """From the start of the day, or from the present hour of today, to the end of the day."""
-    opening = hours.starts(drawer.zone, day)[0].value
-    if day == drawer.today and drawer.answer.pool.granularity is Granularity.HOUR:
-        at = drawer.answer.cells[first][0]
-        opening = hours.start_choice(drawer.zone, at)[1]
-    return f"{day}T{opening}", f"{day}T{hours.DAY_END}"
+        return drawer.finished(_free(whole, day.form_start, day.form_end), row.package.name)
+    if drawer.answer.pool.granularity is Granularity.HOUR:
+        longest = _longest_run(counts)
+    said = f"part of the day: up to {plural(longest, 'hour')} in a row" if longest else "not available"
+    kind, text = ("part", f"{longest}h") if longest else ("none", "–")
+    return drawer.finished(Cell(kind, text, said, day.form_start, day.form_end), row.package.name)
 
 
 def _free(count: int, start: str, end: str, columns: int = 1) -> Cell:
@@ -170,16 +196,18 @@ def _longest_run(counts: Sequence[int]) -> int:
 
 def _by_week(drawer: Drawer, days: Sequence[date], rows: Sequence[Row]) -> Grid:
     """One block a package, one row a week, Monday first."""
-    weeks = [days[n : n + DAYS_A_WEEK] for n in range(0, len(days), DAYS_A_WEEK)]
+    slots = drawer.days(days)
+    weeks = [slots[n : n + DAYS_A_WEEK] for n in range(0, len(slots), DAYS_A_WEEK)]
     blocks = []
     for row in rows:
         lines = []
         for week in weeks:
             cells = [_day(drawer, row, day) for day in week]
-            name = f"{week[0].day} {week[0]:%b}"
-            if week[0].year != days[0].year and week[0].month == 1 and week[0].day <= DAYS_A_WEEK:
-                name += f" {week[0]:%Y}"
-            lines.append(Line(name, f"week {week[0].isocalendar().week}", row.package.name, cells))
+            monday = week[0].date
+            name = f"{monday.day} {monday:%b}"
+            if monday.year != days[0].year and monday.month == 1 and monday.day <= DAYS_A_WEEK:
+                name += f" {monday:%Y}"
+            lines.append(Line(name, f"week {monday.isocalendar().week}", row.package.name, cells))
         blocks.append(Block(row.package.name if len(rows) > 1 else "", lines))
     heads = [Column("", f"{day:%a}", "", day, is_weekend=day.weekday() >= 5) for day in days[:DAYS_A_WEEK]]
     return Grid(drawer.query.view, heads, blocks, DAYS_A_WEEK)
@@ -208,20 +236,24 @@ def _hours_head(drawer: Drawer, day: date, every: int) -> Column:
 
 def _runs(drawer: Drawer, row: Row, day: date, *, merge: bool) -> Iterator[Cell]:
     edges = hours.edges(drawer.zone, day)
-    first = drawer.index(edges[0].at)
-    states = []
+    first, open_from = drawer.index(edges[0].at), drawer.first_open
+    own = drawer.mine_in(row.package.name, edges[0].at, edges[-1].at) if drawer.mine else ()
+    states: list[HourState] = []
     for offset in range(len(edges) - 1):
-        start, end = edges[offset].at, edges[offset + 1].at
-        own = drawer.mine_in(row.package.name, start, end)
-        past = first + offset < drawer.first_open()
-        count = row.count[first + offset]
-        states.append((own[0].booking_id if own else "", past and not own, 0 if own or past else count))
+        owner = _owner(own, edges[offset].at, edges[offset + 1].at) if own else ""
+        past = first + offset < open_from
+        states.append((owner, past and not owner, 0 if owner or past else row.count[first + offset]))
     position = 0
     for state, length in _lengths(states, merge=merge):
         span = edges[position], edges[position + length]
         cell = _hours_cell(drawer, day, state, span, length, opens=not position)
         yield drawer.finished(cell, row.package.name)
         position += length
+
+
+def _owner(own: Sequence[Mine], start: datetime, end: datetime) -> str:
+    """Which of my bookings an hour belongs to."""
+    return next((m.booking_id for m in own if m.start < end and start < m.end), "")
 
 
 def _lengths(states: Sequence[HourState], *, merge: bool) -> Iterator[tuple[HourState, int]]:
@@ -260,7 +292,7 @@ def _hours_cell(
         )
     cell = _free(count, *form, columns=length)
     text = cell.text if _has_room(drawer, length) else ""
-    return replace(cell, text=text, label=f"{cell.label}, {said}", opens=opens)
+    return cell._replace(text=text, label=f"{cell.label}, {said}", opens=opens)
 
 
 def _has_room(drawer: Drawer, length: int) -> bool:

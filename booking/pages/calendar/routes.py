@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from flask import Response, current_app, request
+from flask import Response, current_app, make_response, render_template, request
+from markupsafe import Markup
 
 from booking.allocator.span import Span
 from booking.api.noun import AVAILABILITY, needs
 from booking.errors import Invalid, NotFound, Unauthenticated
+from booking.identity import context, current_actor, shelf
 from booking.pages import hours
-from booking.pages.account import bookable
 from booking.pages.calendar import review as reviewing
+from booking.pages.calendar.basis import Basis, basis
 from booking.pages.calendar.form import REPEATS, WEEKDAYS, Form
 from booking.pages.calendar.form import parse as parse_form
 from booking.pages.calendar.query import Query, View, one_of, parse, read_date
-from booking.pages.calendar.scene import Scene, scene, site_of, usual_form
-from booking.pages.frame import context, current_actor, fragment, page, pages, somebody, wants_fragment
+from booking.pages.calendar.scene import Scene, scene, scene_of, site_of, usual_form
+from booking.pages.frame import fragment, kept_by_nobody, page, pages, somebody, wants_fragment
 from booking.services import availability, drawing, mine
 from booking.services.context import Actor
 
@@ -45,7 +47,7 @@ def shown(found: Scene, actor: Actor | None, **more: Any) -> dict[str, Any]:
         "weekdays": WEEKDAYS,
         "from_hours": hours.starts(found.site.zone, form.from_date),
         "until_hours": hours.ends(found.site.zone, form.until_date),
-        "groups": bookable(actor) if actor else [],
+        "groups": found.basis.viewer.groups if found.basis.viewer else (),
         "review": None,
         "alternatives": [],
         "errors": {},
@@ -54,12 +56,10 @@ def shown(found: Scene, actor: Actor | None, **more: Any) -> dict[str, Any]:
 
 
 def answer(found: Scene, actor: Actor | None, status: int = 200, **more: Any) -> Response:
-    """The page, or the calendar alone where htmx asks for it."""
+    """The page with what came of a form, or the calendar alone where htmx asks for it."""
     values = shown(found, actor, **more)
     if not wants_fragment():
-        return page("calendar/page.html", status, **values)
-    if request.args.get("seen") == found.tag:
-        return Response(status=204)
+        return page("calendar/page.html", status, title=found.title, **values)
     return fragment("calendar/_moved.html", status, **values)
 
 
@@ -67,13 +67,27 @@ def answer(found: Scene, actor: Actor | None, status: int = 200, **more: Any) ->
 @needs(AVAILABILITY)
 def calendar() -> Response:
     """What is free; some of it may be selected."""
-    actor = visitor()
+    actor, ctx = visitor(), context()
     try:
-        return answer(scene(context(), actor, parse(request.args)), actor)
+        base = basis(ctx, actor, parse(request.args))
     except NotFound as error:
         if error.code == "pool.not_found" and "pool" not in request.args:
             return page("calendar/empty.html", actor=actor)
         raise
+    if not wants_fragment():
+        return page("calendar/page.html", title=base.title, main=_drawn("calendar/_main.html", base, actor))
+    if request.args.get("seen") == base.tag:
+        return Response(status=204)
+    return kept_by_nobody(make_response(_drawn("calendar/_moved.html", base, actor)))
+
+
+def _drawn(template: str, base: Basis, actor: Actor | None) -> Markup:
+    """What a template makes of a basis; nothing in it may depend on anything else, for others may get it too."""
+
+    def draw() -> str:
+        return render_template(template, **shown(scene_of(context(), actor, base), actor))
+
+    return Markup(shelf().get((template, base), draw))  # noqa: S704  (a template has escaped it)
 
 
 @pages.get("/calendar/hours")

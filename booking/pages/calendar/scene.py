@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from booking.allocator.cells import Granularity, day_start
 from booking.allocator.durations import later
 from booking.allocator.limits import Limits
 from booking.allocator.package import CUSTOM, Package, Sharing
-from booking.allocator.span import Span, minute_of
-from booking.errors import NotFound
-from booking.models import Pool
+from booking.allocator.span import instant_of, minute_of
 from booking.pages.calendar import grid
+from booking.pages.calendar.basis import Basis, basis
 from booking.pages.calendar.cells import Grid, Mine
 from booking.pages.calendar.form import Form, blank
 from booking.pages.calendar.query import LABELS, Query, View, bounds, custom_numbers, monday
 from booking.pages.words import Wall
-from booking.services import availability, capacity, drawing, mine, packages
+from booking.services import availability, drawing, marks, mine, packages
 from booking.services.context import Actor, Context
+from booking.services.marks import Mark, PoolName
 
 OFFERED = (Sharing.RESERVED, Sharing.SHARED)
 """The ways of sharing that a person may choose, the usual first."""
@@ -50,10 +49,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Site:
-    """What there is to book for somebody: pools, packages of their level, ways of sharing."""
+    """What there is to book for somebody: a pool, packages of their level, ways of sharing."""
 
-    pool: Pool
-    pools: Sequence[Pool]
+    pool: Mark
     packages: list[Package]
     sharings: list[Sharing]
     limits: Limits
@@ -75,6 +73,7 @@ class Site:
 class Scene:
     """The calendar as somebody sees it now."""
 
+    basis: Basis
     query: Query
     site: Site
     sharing: Sharing
@@ -82,7 +81,6 @@ class Scene:
     now: datetime
     answer: availability.Answer
     grid: Grid
-    own: list[mine.Own]
     form: Form
     loads: list[Load]
     """By day, where a column is one."""
@@ -93,17 +91,15 @@ class Scene:
 
     @property
     def title(self) -> str:
-        first, after = bounds(self.query.view, self.start)
-        last = after - timedelta(days=1)
-        if self.query.view is View.DAY:
-            return f"{first:%A} {first.day} {first:%B %Y}"
-        if self.query.view is View.MONTH:
-            return f"{first:%B %Y}"
-        if first.year != last.year:
-            return f"{first.day} {first:%b %Y} – {last.day} {last:%b %Y}"
-        if first.month != last.month:
-            return f"{first.day} {first:%b} – {last.day} {last:%b %Y}"
-        return f"{first.day} – {last.day} {last:%B %Y}"
+        return self.basis.title
+
+    @property
+    def pools(self) -> Sequence[PoolName]:
+        return self.basis.pools
+
+    @property
+    def own(self) -> Sequence[mine.Own]:
+        return self.basis.own
 
     @property
     def offsets(self) -> str:
@@ -113,23 +109,16 @@ class Scene:
         return " then ".join(dict.fromkeys(said))
 
     @property
-    def tag(self) -> str:
-        """Changes when the grid would look different: with the pool, the hour, or a booking of one's own."""
-        own = ",".join(f"{o.booking_id}{o.state}" for o in self.own)
-        text = f"{self.answer.tag}/{self.site.pool.closed_reason}/{self.now:%Y%m%d%H}/{own}"
-        return sha256(text.encode()).hexdigest()[:16]
-
-    @property
     def refresh(self) -> str:
         """Where the calendar looks whether it is still true."""
         address = self.query.url(start=self.start)
-        return f"{address}&seen={self.tag}"
+        return f"{address}&seen={self.basis.tag}"
 
     @property
     def reaches_too_far(self) -> bool:
         """Whether some of this time lies further ahead than the reader's level may book."""
         latest = self.site.latest_start(self.now)
-        return latest is not None and self.answer.cells[-1][0] > latest
+        return latest is not None and instant_of(self.answer.edges[-2]) > latest
 
     @property
     def today(self) -> date:
@@ -186,16 +175,14 @@ def site_of(ctx: Context, actor: Actor | None, pool: str | None) -> Site:
 
     :raises NotFound: if there is no such pool, or none at all.
     """
-    pools = capacity.pools(ctx)
-    chosen = next((p for p in pools if pool in (None, p.id, p.name)), None)
-    if chosen is None:
-        raise NotFound("pool", pool)
+    return _site(ctx, marks.current(ctx, pool), actor.limits if actor else Limits())
+
+
+def _site(ctx: Context, mark: Mark, limits: Limits) -> Site:
     found = ctx.db.read("packages", packages.current)
-    limits = actor.limits if actor else Limits()
     names, allowed = limits.packages, limits.sharing
     return Site(
-        chosen,
-        pools,
+        mark,
         [package for package in found if names is None or package.name in names],
         [sharing for sharing in OFFERED if allowed is None or sharing in allowed] or [Sharing.SHARED],
         limits,
@@ -225,10 +212,13 @@ def scene(ctx: Context, actor: Actor | None, asked: Query, form: Form | None = N
 
     :raises NotFound: if there is no such pool, or none at all.
     """
-    site = site_of(ctx, actor, asked.pool)
-    query, shown, custom = _fitted(asked, site)
-    now = ctx.clock.now()
-    start = query.start or now.astimezone(site.zone).date()
+    return scene_of(ctx, actor, basis(ctx, actor, asked), form)
+
+
+def scene_of(ctx: Context, actor: Actor | None, base: Basis, form: Form | None = None) -> Scene:
+    """The calendar on a basis that has been read; of the actor nothing else counts."""
+    site, now, start = _site(ctx, base.mark, base.limits), base.now, base.start
+    query, shown, custom = _fitted(base.asked, site)
     sharing = query.sharing or site.sharings[0]
     days = grid.days_of(query, start)
     question = availability.Question(
@@ -241,20 +231,17 @@ def scene(ctx: Context, actor: Actor | None, asked: Query, form: Form | None = N
         sharing=sharing,
     )
     answer = availability.availability(ctx, question, actor)
-    span = Span(answer.cells[0][0], answer.cells[-1][1])
-    own = mine.reservations(ctx, actor, site.pool.id, span) if actor else []
-    drawn = [Mine(o.booking_id, o.package, o.start, o.end) for o in own]
-    rows = drawing.largest_first(answer.rows)
+    drawn = [Mine(o.booking_id, o.package, o.start, o.end) for o in base.own]
     drawer = grid.Drawer(answer, drawn, query, now, site.latest_start(now))
     return Scene(
+        base,
         query,
         site,
         sharing,
         start,
         now,
         answer,
-        grid.draw(drawer, days, rows),
-        own,
+        grid.draw(drawer, days, drawing.largest_first(answer.rows)),
         form or usual_form(query, site, sharing, now),
         _loads(ctx, site, days) if actor and query.view in (View.WEEK, View.MONTH) else [],
     )

@@ -1,0 +1,121 @@
+"""Marks: what an answer about a pool was made from, read in one statement, before anything is computed.
+
+An answer that is kept by its mark is never older than the mark, because marks only go on: who reads the same
+mark again may have the same answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, bindparam, func, or_, select
+from sqlalchemy.orm import Session
+
+from booking.allocator.cells import Granularity
+from booking.errors import NotFound
+from booking.models import Package, Pool
+from booking.models.history import History
+from booking.services import holds
+from booking.services.context import Actor, Context
+from booking.services.timelines import HoldsDue
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One content of a pool's calendar: its timelines, and the packages that are current."""
+
+    id: str
+    name: str
+    timezone: str
+    granularity: Granularity
+    epoch: str
+    """With the generation it names one content of the ledger, on whichever server."""
+    generation: int
+    closed_reason: str | None
+    has_reserve: bool
+    """Whether something is set aside for level 0."""
+    packages: tuple[int, int]
+    """How many versions there are, and how many of them are retired: both only grow."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    def draws(self, actor: Actor | None) -> bool:
+        """Whether what is free for this actor comes out of the standing reservation for level 0."""
+        return self.has_reserve and actor is not None and actor.level == 0 and not actor.is_admin
+
+    def tag(self, *others: object) -> str:
+        """A name for what was made from this mark and from those others, each of which says all of itself."""
+        return sha256(repr((self, others)).encode()).hexdigest()[:32]
+
+
+_STAMP = select(
+    func.count(Package.id).label("made"), func.count(Package.retired_at).label("retired")
+).subquery("packages")
+_MARK = select(
+    Pool.id,
+    Pool.name,
+    Pool.timezone,
+    Pool.granularity,
+    (Pool.epoch + "/" + History()).label("epoch"),
+    Pool.generation,
+    Pool.closed_reason,
+    or_(Pool.cores > 0, Pool.memory_mib > 0, Pool.gpus > 0, Pool.disk_gib > 0).label("has_reserve"),
+    Pool.hold_expires_at,
+    *_STAMP.c,
+).join(_STAMP, Pool.id.is_not(None))
+_FIRST = _MARK.order_by(Pool.created_at, Pool.id).limit(1)
+_NAMED = _MARK.where(or_(Pool.id == bindparam("pool"), Pool.name == bindparam("pool")))
+
+
+def read(session: Session, pool: str | None, now: datetime) -> Mark:
+    """The present mark of the pool with that id or name; None is the first that was made.
+
+    :raises NotFound: if there is none.
+    :raises HoldsDue: if holds of the pool have expired and are still counted; see :func:`holds.reading`.
+    """
+    query: Select[Any] = _FIRST if pool is None else _NAMED
+    row = session.connection().execute(query, {} if pool is None else {"pool": pool}).first()
+    if row is None:
+        raise NotFound("pool", pool)
+    if row.hold_expires_at is not None and row.hold_expires_at <= now:
+        raise HoldsDue(row.id)
+    return Mark(
+        row.id,
+        row.name,
+        row.timezone,
+        row.granularity,
+        row.epoch,
+        row.generation,
+        row.closed_reason,
+        bool(row.has_reserve),
+        (row.made, row.retired),
+    )
+
+
+def current(ctx: Context, pool: str | None) -> Mark:
+    """The same in a transaction of its own, in one statement.
+
+    :raises NotFound: if there is no such pool.
+    """
+    return holds.reading(ctx, "mark", lambda session: read(session, pool, ctx.clock.now()))
+
+
+class PoolName(NamedTuple):
+    """A pool as a list of all names it."""
+
+    id: str
+    name: str
+
+
+_NAMES = select(Pool.id, Pool.name).order_by(Pool.created_at, Pool.id)
+
+
+def names(session: Session) -> list[PoolName]:
+    """Every pool, the first made first."""
+    return [PoolName(*row) for row in session.connection().execute(_NAMES)]

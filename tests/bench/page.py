@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tests.bench import ours, web
+from tests.bench import ours, servers, web
+from tests.bench.conduct import Conduct
 from tests.bench.field import MADE
 from tests.bench.goals import SHORT, Goal, goals
 from tests.bench.measure import Case
@@ -52,6 +53,8 @@ def _lines(found: Found) -> Iterator[str]:
     yield from _pools([case for case in found.cases if case.what == ours.SPREAD])
     yield from _writes(found.writes)
     yield from _web([case for case in found.cases if case.what == web.WHAT])
+    yield from _servers([case for case in found.cases if case.what in (servers.COST, servers.WAIT)])
+    yield from _conducts(found.conducts)
 
 
 def _circumstances(found: Found) -> Iterator[str]:
@@ -154,6 +157,32 @@ def _web(cases: Sequence[Case]) -> Iterator[str]:
     for case in cases:
         times = f"{case.middle / plain[case.database]:.3g}"
         yield f"| {case.design} | {SHORT[case.database]} | {_time(case)} | {times} |"
+
+
+def _servers(cases: Sequence[Case]) -> Iterator[str]:
+    if not cases:
+        return
+    yield ""
+    yield "### The same application under other web servers"
+    yield ""
+    yield "| server: request | CPU: median (least) | answered after: median (least) |"
+    yield "|---|---:|---:|"
+    waits = {case.design: case for case in cases if case.what == servers.WAIT}
+    for case in cases:
+        if case.what == servers.COST:
+            yield f"| {case.design} | {_time(case)} | {_time(waits[case.design])} |"
+
+
+def _conducts(found: Sequence[Conduct]) -> Iterator[str]:
+    if not found:
+        return
+    yield ""
+    yield "### What web servers do by themselves"
+    yield ""
+    yield "| | " + " | ".join(one.server for one in found) + " |"
+    yield "|---" * (len(found) + 1) + "|"
+    for trial in found[0].seen:
+        yield f"| {trial} | " + " | ".join(str(one.seen[trial]) for one in found) + " |"
 
 
 def _processor() -> str:

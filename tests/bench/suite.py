@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy import URL
 
 from booking.services.availability import availability
-from tests.bench import ours, web, writes
+from tests.bench import conduct, ours, servers, web, writes
 from tests.bench.field import ENTRANTS, Entrant, Field, are_installed
 from tests.bench.measure import Case, interleaved, timed
 from tests.bench.sql import Sql
@@ -40,7 +40,7 @@ class Plan:
     pools: tuple[int, ...] = (1, 10, 100, 1000)
     seed: int = 0
     rounds: int = 7
-    parts: tuple[str, ...] = ("reads", "pools", "writes", "web")
+    parts: tuple[str, ...] = ("reads", "pools", "writes", "web", "servers")
     processes: int = 8
     seconds: float = 2.0
     requests: int = 40
@@ -69,6 +69,7 @@ class Found:
     plan: Plan
     cases: list[Case] = field(default_factory=list)
     writes: list[writes.Writes] = field(default_factory=list)
+    conducts: list[conduct.Conduct] = field(default_factory=list)
     load: list[float] = field(default_factory=list)
     """The machine's load before each part and at the end."""
     seconds: float = 0.0
@@ -82,6 +83,7 @@ class Found:
         yield from (case.as_json() for case in self.cases)
         for one in self.writes:
             yield from (rate.as_json() for rate in one.rates)
+        yield from (one.as_json() for one in self.conducts)
 
 
 class Bench:
@@ -121,6 +123,7 @@ class Bench:
     def run(self) -> None:
         """All parts that are wanted."""
         parts = {"reads": self.reads, "pools": self.pools, "writes": self.writes, "web": self.web}
+        parts["servers"] = self.servers
         for name in self.plan.parts:
             self.found.load.append(os.getloadavg()[0])
             began = time.monotonic()
@@ -179,6 +182,14 @@ class Bench:
             world = self.world("web", database, workload)
             folder = self.folder / f"site-{database}"
             self.found.cases += web.measure(world, folder, min(self.plan.rounds, 5), self.plan.requests)
+
+    def servers(self) -> None:
+        """Web servers beside the product's: what requests cost under each, and how each behaves."""
+        workload = Workload(self.plan.sizes[0], self.plan.seed + 2, self.plan.today)
+        world = self.world("servers", "postgresql", workload)
+        calls, rounds = self.plan.requests * 5, min(self.plan.rounds, 5)
+        self.found.cases += servers.measure(world, self.folder / "servers", rounds, calls)
+        self.found.conducts += conduct.conducts(self.folder / "conduct")
 
 
 def _over_pools(world: World) -> Case:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import ours, sql, web
+from tests.bench import conduct, ours, servers, sql, web
 from tests.bench.page import BEGIN, END, put_in
 from tests.bench.plot import plot
 from tests.bench.rivals.indico import Indico, free_rooms
@@ -64,6 +64,26 @@ def test_a_quick_run_of_writes_and_requests_oversells_nothing(capsys: pytest.Cap
     assert {(line["refused"], line["locked"]) for line in booked} == {(0, 0)}
     asked = {line["design"] for line in lines if line["what"] == web.WHAT}
     assert asked == {web.PLAIN, web.JSON, web.UNCHANGED, web.COLD, web.HTML}
+
+
+@pytest.mark.slow
+def test_the_products_server_is_tried_and_measured(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the others, which only `make bench` installs."""
+    for module in (servers, conduct):
+        monkeypatch.setattr(module, "are_installed", lambda: False)
+    with ExitStack() as stack:
+        world = make_world(sqlite_url, Workload(300, 1, TODAY), rivals=False)
+        stack.callback(world.engine.dispose)
+        cases = servers.measure(world, tmp_path / "servers", 1, 4)
+    assert {case.what for case in cases} == {servers.COST, servers.WAIT, servers.MEMORY}
+    assert all(case.middle > 0 for case in cases)
+    (mine,) = conduct.conducts(tmp_path / "conduct")
+    assert mine.seen["begun requests answered after SIGTERM"].startswith("4 of 4")
+    assert mine.seen["requests lost while one takes over from another"].startswith("0 of")
+    assert mine.seen["pipelined requests answered in order"] == "yes"
+    assert mine.seen["statuses where two lengths contradict"] == "400"
 
 
 def test_an_answer_that_is_not_the_truth_stops_the_run(sqlite_url: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from tests.bench.measure import Case, interleaved
+from tests.bench.measure import Case, interleaved, processor_micros
 from tests.bench.workload import ASKED, DAYS
 from tests.bench.world import POOL, World
 from tests.e2e.service import Running
@@ -54,13 +54,9 @@ class Site:
         return answer
 
     def cpu(self) -> float:
-        """Microseconds that the web processes have run so far, by the kernel's own account of each thread."""
+        """Microseconds that the web processes have run so far."""
         self._parts = self._parts or self._running.parts()[1:]
-        spent = 0
-        for pid in self._parts:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                spent += int((task / "schedstat").read_text().split()[0])
-        return spent / 1e3
+        return processor_micros(self._parts)
 
     def cases(self, calls: int) -> list[Case]:
         first = self.world.workload.today + timedelta(days=ASKED)

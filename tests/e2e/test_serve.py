@@ -16,8 +16,9 @@ import pytest
 import requests
 
 from booking.adapters.local import processes
+from booking.server.listening import SLOW_SECONDS
 from tests.adapters.waiting import eventually
-from tests.e2e.service import PROGRAM, Running, Service, environment
+from tests.e2e.service import IMAGINED, PROGRAM, Running, Service, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serve")]
 
@@ -136,6 +137,23 @@ def test_an_unknown_provisioner_is_a_plain_refusal(folder: Path) -> None:
         2,
         "Error: BOOKING_PROVISIONER: There is no provisioner 'nul'; known are local, null.\n",
     )
+
+
+def test_a_client_that_falls_silent_in_a_request_gives_its_thread_back(folder: Path) -> None:
+    """With one thread, whoever asks waits behind it: no longer than the patience with silence."""
+    service = Service(folder, settings=IMAGINED | {"BOOKING_THREADS": "1"})
+    address = urlsplit(service.url)
+    try:
+        with socket.create_connection((str(address.hostname), address.port or 0)) as silent:
+            silent.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n.")
+            asked = time.monotonic()
+            assert service.json("GET", "/bookings")["items"] == []
+            assert time.monotonic() - asked < 2 * SLOW_SECONDS
+            silent.settimeout(SLOW_SECONDS)
+            while silent.recv(2**16):  # it is told so, and its connection closed
+                pass
+    finally:
+        service.close()
 
 
 def test_the_scheduler_may_run_alone_beside_the_web(folder: Path) -> None:

@@ -11,8 +11,8 @@ from datetime import timedelta
 from limits import RateLimitItem, parse
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
-from sqlalchemy import delete, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, case, delete
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from booking.config import PREFIX, Settings, SettingsError
@@ -35,25 +35,27 @@ class DatabaseStorage(Storage):
         return Unavailable
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count a hit in the window that is open, or open one."""
+        """Count a hit in the window that is open, or open one; one statement, whoever counts at the same time."""
 
         def count(session: Session) -> int:
             now, life = self._ctx.clock.now(), timedelta(seconds=expiry)
-            row = session.scalar(select(RateHit).where(RateHit.key == key).with_for_update())
-            if row is None:
-                row = RateHit(key=key, hits=0, expires_at=now + life)
-                session.add(row)
+            of_dialect = (
+                postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+            )
+            upsert = of_dialect(RateHit).values(key=key, hits=amount, expires_at=now + life)
             # A window that closes later than any could was opened before the clock went back.
-            elif not now < row.expires_at <= now + life:
-                row.hits, row.expires_at = 0, now + life
-            row.hits += amount
-            session.flush()
-            return row.hits
+            is_open = and_(RateHit.expires_at > now, RateHit.expires_at <= now + life)
+            counted = upsert.on_conflict_do_update(
+                index_elements=[RateHit.key],
+                set_={
+                    "hits": case((is_open, RateHit.hits + amount), else_=amount),
+                    "expires_at": case((is_open, RateHit.expires_at), else_=upsert.excluded.expires_at),
+                },
+            )
+            hits: int = session.execute(counted.returning(RateHit.hits)).scalar_one()
+            return hits
 
-        try:
-            return self._ctx.db.run("count a hit", count)
-        except IntegrityError:  # another process opened the same window at the same moment
-            return self._ctx.db.run("count a hit", count)
+        return self._ctx.db.run("count a hit", count)
 
     def get(self, key: str) -> int:
         """How often the key was hit in its window."""

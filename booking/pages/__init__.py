@@ -8,7 +8,7 @@ from booking.allocator.span import instant_of
 from booking.pages import account, booking, bookings, entry, errors, words
 from booking.pages.admin import accounts, capacity, journal, packages
 from booking.pages.calendar import markup, routes
-from booking.pages.frame import asset_version, here, pages, vendored, viewer
+from booking.pages.frame import asset, here, pages, vendored, viewer
 
 __all__ = [
     "account",
@@ -47,7 +47,7 @@ def init_app(app: Flask) -> None:
         viewer=viewer,
         here=here,
         vendored=vendored,
-        asset_version=asset_version,
+        asset=asset,
         instant_of=instant_of,
     )
     app.register_blueprint(pages)

@@ -127,3 +127,10 @@ def vendored() -> dict[str, str]:
 def asset_version(name: str) -> str:
     """The first digits of the hash of a static file, so that a new one is fetched anew."""
     return sha256((static_path() / name).read_bytes()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=64)
+def asset(name: str) -> str:
+    """The address of a static file; a vendored one has its version in its path, another in its query."""
+    version = "" if name.startswith("vendor/") else f"?v={asset_version(name)}"
+    return f"/static/{name}{version}"

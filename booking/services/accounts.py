@@ -10,14 +10,14 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking.allocator.policy import Limits
 from booking.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from booking.models import Account, AccountKind, Token
-from booking.services.context import Actor, Context, actor_of
+from booking.models import Account, AccountKind, Level, Token
+from booking.services.context import IDENTITY, OWN_LEVEL, Actor, Context, identified
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 256
@@ -118,19 +118,22 @@ def by_password(ctx: Context, name: str, password: str) -> Account:
     return account
 
 
-def usable(account: Account, now: datetime) -> bool:
+def usable(account: Account | Row[Any], now: datetime) -> bool:
     """Whether the account is neither disabled nor expired."""
     return account.disabled_at is None and (account.expires_at is None or account.expires_at > now)
 
 
+_OF_SESSION = select(*IDENTITY).outerjoin(Level, OWN_LEVEL).where(Account.id == bindparam("account"))
+
+
 def by_session(ctx: Context, account_id: str, session_epoch: int) -> Actor | None:
-    """The actor of a website session, or None where it has ended."""
+    """The actor of a website session, or None where it has ended; one statement."""
 
     def read(session: Session) -> Actor | None:
-        account = session.get(Account, account_id)
-        if account is None or account.session_epoch != session_epoch or not usable(account, ctx.clock.now()):
+        row = session.connection().execute(_OF_SESSION, {"account": account_id}).one_or_none()
+        if row is None or row.session_epoch != session_epoch or not usable(row, ctx.clock.now()):
             return None
-        return actor_of(session, account)
+        return identified(row)
 
     return ctx.db.read("session", read)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from booking.allocator.policy import DEFAULT_LIMITS, Limits
@@ -106,3 +107,29 @@ def actor_of(session: Session, account: Account, scopes: frozenset[str] = frozen
     """The account as an actor; an administrator is limited by nothing but capacity."""
     limits = Limits() if account.is_admin else level_limits(session, account.level).overridden(account.limits)
     return Actor(account.id, account.name, account.kind, account.level, account.is_admin, limits, scopes)
+
+
+IDENTITY = (
+    Account.id,
+    Account.name,
+    Account.kind,
+    Account.level,
+    Account.is_admin,
+    Account.limits,
+    Account.session_epoch,
+    Account.expires_at,
+    Account.disabled_at,
+    Level.limits.label("of_level"),
+)
+"""What is read of who asks, on every request: with :data:`OWN_LEVEL` it takes one statement."""
+OWN_LEVEL = Level.level == Account.level
+
+
+def identified(row: Row[Any], scopes: frozenset[str] = frozenset(SCOPES)) -> Actor:
+    """The same actor from the columns of :data:`IDENTITY`."""
+    limits = Limits()
+    if not row.is_admin:
+        of_level = row.of_level
+        known = DEFAULT_LIMITS.get(row.level, limits) if of_level is None else Limits.from_dict(of_level)
+        limits = known.overridden(row.limits)
+    return Actor(row.id, row.name, row.kind, row.level, row.is_admin, limits, scopes)

@@ -19,8 +19,11 @@ def known(ctx: Context) -> dict[int, Limits]:
     """The limits of every level that has some."""
 
     def read(session: Session) -> dict[int, Limits]:
-        known = {*DEFAULT_LIMITS, *session.scalars(select(Level.level))}
-        return {level: level_limits(session, level) for level in sorted(known)}
+        set_ = {
+            row.level: Limits.from_dict(row.limits)
+            for row in session.execute(select(Level.level, Level.limits))
+        }
+        return dict(sorted((DEFAULT_LIMITS | set_).items()))
 
     return ctx.db.read("levels", read)
 

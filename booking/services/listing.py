@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -104,9 +104,28 @@ def bookings(ctx: Context, actor: Actor, wanted: Wanted) -> Sequence[Seen]:
             .limit(wanted.limit + 1)
             .options(joinedload(Booking.group))
         )
-        return [_seen(session, actor, row) for row in session.scalars(query).unique()]
+        rows = session.scalars(query).unique().all()
+        own = _own_groups(session, actor, {row.group_id for row in rows if row.group_id is not None})
+        return [
+            Seen(
+                row,
+                row.group.name if row.group else None,
+                actor.id in (row.account_id, *(guest.id for guest in row.guests)) or row.group_id in own,
+            )
+            for row in rows
+        ]
 
     return ctx.db.read("bookings", read)
+
+
+def _own_groups(session: Session, actor: Actor, among: Collection[str]) -> Collection[str | None]:
+    """Those of some groups that the reader belongs to, read at once."""
+    if not among:
+        return ()
+    query = select(Membership.group_id).where(
+        Membership.account_id == actor.id, Membership.group_id.in_(sorted(among))
+    )
+    return frozenset(session.scalars(query))
 
 
 def _whose(session: Session, actor: Actor, wanted: Wanted) -> ColumnElement[bool]:
@@ -296,7 +315,14 @@ def holding(ctx: Context, actor: Actor, table: Table, pool: str, row_id: str) ->
 
     :raises NotFound: if the pool or the row is not there.
     """
-    found = next((row for row in holdings(ctx, actor, table, pool) if row.id == row_id), None)
+    actor.require("admin")
+
+    def read(session: Session) -> Inventory | Blackout | None:
+        pool_id = find_pool(session, pool)
+        row = session.get(table, row_id)
+        return row if isinstance(row, Inventory | Blackout) and row.pool_id == pool_id else None
+
+    found = ctx.db.read("holding", read)
     if found is None:
         raise NotFound(table.__tablename__, row_id)
     return found

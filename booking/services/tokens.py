@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from booking.errors import Forbidden, Invalid, NotFound, Unauthenticated
-from booking.models import Account, Token
+from booking.models import Account, Level, Token
 from booking.services.accounts import find, usable
-from booking.services.context import SCOPES, Actor, Context, actor_of
+from booking.services.context import IDENTITY, OWN_LEVEL, SCOPES, Actor, Context, identified
 
 TOKEN_LIFE = timedelta(days=365)
 
@@ -23,20 +23,28 @@ def token_hash(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
+_OF_TOKEN = (
+    select(*IDENTITY, Token.scopes, Token.expires_at.label("token_expires_at"), Token.revoked_at)
+    .join(Token, Token.account_id == Account.id)
+    .outerjoin(Level, OWN_LEVEL)
+    .where(Token.hash == bindparam("hash"))
+)
+
+
 def actor_of_bearer(ctx: Context, secret: str) -> Actor:
-    """The actor a bearer token stands for, with no more than its scopes.
+    """The actor a bearer token stands for, with no more than its scopes; one statement.
 
     :raises Unauthenticated: if the token is unknown, revoked or expired, or its account is.
     """
 
     def read(session: Session) -> Actor:
         now = ctx.clock.now()
-        token = session.scalar(select(Token).where(Token.hash == token_hash(secret)))
-        if token is None or token.revoked_at is not None or token.expires_at <= now:
+        row = session.connection().execute(_OF_TOKEN, {"hash": token_hash(secret)}).one_or_none()
+        if row is None or row.revoked_at is not None or row.token_expires_at <= now:
             raise Unauthenticated("The token is not valid.")
-        if not usable(token.account, now):
+        if not usable(row, now):
             raise Unauthenticated("The account of this token is no longer in use.")
-        return replace(actor_of(session, token.account, frozenset(token.scopes)), until=token.expires_at)
+        return replace(identified(row, frozenset(row.scopes)), until=row.token_expires_at)
 
     return ctx.db.read("token", read)
 

@@ -1,5 +1,5 @@
 # `make` alone prints this help. Everything lives in .venv; nothing else on the machine is changed,
-# except that as root `make test` installs a browser and a Java runtime where they are missing.
+# except that as root `make test` installs a browser, a Java runtime and nginx where they are missing.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -30,6 +30,7 @@ run: $(BASE) ## install, then serve the site, the scheduler and its clusters on 
 test: $(DEV) ## run the whole test suite (choose with ARGS="tests/allocator -k span")
 	@tools/setup.sh browser
 	@tools/setup.sh java
+	@tools/setup.sh nginx
 	@tools/setup.sh trust
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(ARGS)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the Makefile needs: `venv LOCK`, `browser`, `java` or `trust`.
+# Brings what the Makefile needs: `venv LOCK`, `browser`, `java`, `nginx` or `trust`.
 #
 # As root on Debian, missing system packages are installed; anybody else is told what to install.
 set -euo pipefail
@@ -80,6 +80,10 @@ browser)
 java)
     command -v java >/dev/null || need_packages "the test of the Spark clusters needs Java 17" default-jre-headless
     ;;
+nginx)
+    # Debian keeps it where only root looks.
+    PATH=$PATH:/usr/sbin command -v nginx >/dev/null || need_packages "the tests of scaling need nginx" nginx-light
+    ;;
 trust)
     missing=()
     command -v strace >/dev/null || missing+=(strace)
@@ -88,7 +92,7 @@ trust)
     if [ ${#missing[@]} -gt 0 ]; then need_packages "the proofs of trust break real processes" "${missing[@]}"; fi
     ;;
 *)
-    say "usage: tools/setup.sh venv LOCK | browser | java | trust"
+    say "usage: tools/setup.sh venv LOCK | browser | java | nginx | trust"
     exit 2
     ;;
 esac

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
@@ -22,7 +23,8 @@ from booking.allocator.span import Span, floor_minute, instant_of
 from booking.allocator.timeline import Amounts, Segment
 from booking.errors import Invalid, NotFound
 from booking.models import Blackout, Inventory, Pool
-from booking.services import holds
+from booking.services import holds, marks
+from booking.services.catalogue import named
 from booking.services.context import Actor, Context
 from booking.services.timelines import HoldsDue, PoolState
 
@@ -141,15 +143,45 @@ def availability(ctx: Context, question: Question, actor: Actor | None = None) -
     :raises NotFound: if the pool or a package is not there.
     :raises Invalid: if the window is empty, too long, or the zone unknown.
     """
-    return holds.reading(ctx, "availability", lambda session: _answer(ctx, session, question, actor))
+    basis = _remembered(ctx, question) or holds.reading(
+        ctx, "availability", lambda session: _read(ctx, session, question)
+    )
+    return _answer(basis, question, actor)
 
 
-def _answer(ctx: Context, session: Session, question: Question, actor: Actor | None) -> Answer:
+class _Basis(NamedTuple):
+    """What an answer is computed from."""
+
+    state: PoolState
+    zone: ZoneInfo
+    packages: Sequence[Package]
+    edges: list[int]
+
+
+def _remembered(ctx: Context, question: Question) -> _Basis | None:
+    """From the caches of the process, where one statement says that nothing has changed since."""
+    mark = marks.current(ctx, question.pool)
+    current = ctx.catalogue.known(mark.packages)
+    if current is None:
+        return None
+    zone = known_zone(question.timezone) if question.timezone else mark.zone
+    wanted = _wanted(current, question)
+    edges = _edges(zone, question, len(wanted))
+    state = ctx.timelines.at(mark.id, mark.epoch, mark.generation, Span.of_minutes(edges[0], edges[-1]))
+    return None if state is None else _Basis(state, zone, wanted, edges)
+
+
+def _read(ctx: Context, session: Session, question: Question) -> _Basis:
     pool = session.get_one(Pool, find_pool(session, question.pool))
     zone = known_zone(question.timezone) if question.timezone else pool.zone
-    wanted = _packages(ctx, session, question)
+    wanted = _wanted(ctx.catalogue.current(session), question)
     edges = _edges(zone, question, len(wanted))
     state = state_of(ctx, session, pool.id, Span.of_minutes(edges[0], edges[-1]))
+    return _Basis(state, zone, wanted, edges)
+
+
+def _answer(basis: _Basis, question: Question, actor: Actor | None) -> Answer:
+    state, zone, wanted, edges = basis
     room = allocator.free(state.timeline, question.sharing)
     count, best = allocator.counts(state.timeline, room, edges, [package.demand for package in wanted])
     rows = [Row(package, count[i].tolist(), best[i].tolist()) for i, package in enumerate(wanted)]
@@ -169,14 +201,14 @@ def _from_reserve(state: PoolState, edges: list[int], row: Row) -> Row:
     return Row(row.package, count[0].tolist(), best[0].tolist())
 
 
-def _packages(ctx: Context, session: Session, question: Question) -> Sequence[Package]:
+def _wanted(current: Sequence[Package], question: Question) -> Sequence[Package]:
     if not question.packages:
-        return ctx.catalogue.current(session)
+        return current
     if CUSTOM in question.packages and question.custom is None:
         fields = ("notebook_cores", "notebook_memory_mib", "worker_cores", "worker_memory_mib")
         raise Invalid({name: ["is needed for a custom package"] for name in fields})
     return [
-        question.custom if name == CUSTOM and question.custom else ctx.catalogue.named(session, name)
+        question.custom if name == CUSTOM and question.custom else named(current, name)
         for name in question.packages
     ]
 
@@ -294,7 +326,7 @@ def slots(ctx: Context, question: SlotQuestion) -> tuple[PoolState, list[Span]]:
     def read(session: Session) -> tuple[PoolState, list[Span]]:
         pool_id = find_pool(session, question.pool)
         asked = Question(date.min, date.min, packages=(question.package,), custom=question.custom)
-        package = _packages(ctx, session, asked)[0]
+        package = _wanted(ctx.catalogue.current(session), asked)[0]
         state = state_of(ctx, session, pool_id)
         place = place_of(ctx, state, allocator.free(state.timeline, question.sharing))
         now = ctx.clock.now().astimezone(UTC)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -22,26 +24,30 @@ class Catalogue:
     def __init__(self) -> None:
         self._known: tuple[Stamp, tuple[Package, ...]] | None = None
 
+    def known(self, stamp: Stamp) -> tuple[Package, ...] | None:
+        """The packages at that stamp, if they are cached; no statement."""
+        known = self._known
+        return known[1] if known is not None and known[0] == stamp else None
+
     def current(self, session: Session) -> tuple[Package, ...]:
         """The newest version of every package that is not retired, smallest demand first."""
-        return self.at(session, *session.connection().execute(_STAMP).one())
+        made, retired = session.connection().execute(_STAMP).one()
+        known = self.known((made, retired))
+        if known is None:
+            known = tuple(row.size for row in current_rows(session))
+            self._known = (made, retired), known
+        return known
 
-    def at(self, session: Session, rows: int, retired: int) -> tuple[Package, ...]:
-        """The same where the stamp has been read already."""
-        known, stamp = self._known, (rows, retired)
-        if known is None or known[0] != stamp:
-            known = self._known = stamp, tuple(row.size for row in current_rows(session))
-        return known[1]
 
-    def named(self, session: Session, name: str) -> Package:
-        """The current version of a package.
+def named(packages: Iterable[Package], name: str) -> Package:
+    """The package of that name.
 
-        :raises NotFound: if there is none or it is retired.
-        """
-        for package in self.current(session):
-            if package.name == name:
-                return package
-        raise NotFound("package", name)
+    :raises NotFound: if it is not among them.
+    """
+    for package in packages:
+        if package.name == name:
+            return package
+    raise NotFound("package", name)
 
 
 def current_rows(session: Session) -> list[PackageRow]:

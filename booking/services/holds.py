@@ -20,9 +20,14 @@ T = TypeVar("T")
 
 def reading(ctx: Context, name: str, read: Callable[[Session], T]) -> T:
     """Read what depends on timelines; holds whose time has come end first, scheduler or not."""
+    return after_due(ctx, lambda: ctx.db.read(name, read))
+
+
+def after_due(ctx: Context, look: Callable[[], T]) -> T:
+    """What `look` finds once no hold is due that it still counts."""
     while True:
         try:
-            return ctx.db.read(name, read)
+            return look()
         except HoldsDue as due:
             expire_now(ctx, due.pool_id)
 

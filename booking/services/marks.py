@@ -6,13 +6,14 @@ mark again may have the same answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, bindparam, func, or_, select
+from sqlalchemy import Row, Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking.allocator.cells import Granularity
@@ -79,10 +80,17 @@ def read(session: Session, pool: str | None, now: datetime) -> Mark:
     :raises NotFound: if there is none.
     :raises HoldsDue: if holds of the pool have expired and are still counted; see :func:`holds.reading`.
     """
-    query: Select[Any] = _FIRST if pool is None else _NAMED
-    row = session.connection().execute(query, {} if pool is None else {"pool": pool}).first()
-    if row is None:
+    return _mark(session.connection().execute(*_query(pool)).all(), pool, now)
+
+
+def _query(pool: str | None) -> tuple[Select[Any], dict[str, str]]:
+    return (_FIRST, {}) if pool is None else (_NAMED, {"pool": pool})
+
+
+def _mark(rows: Sequence[Row[Any]], pool: str | None, now: datetime) -> Mark:
+    if not rows:
         raise NotFound("pool", pool)
+    row = rows[0]
     if row.hold_expires_at is not None and row.hold_expires_at <= now:
         raise HoldsDue(row.id)
     return Mark(
@@ -99,11 +107,11 @@ def read(session: Session, pool: str | None, now: datetime) -> Mark:
 
 
 def current(ctx: Context, pool: str | None) -> Mark:
-    """The same in a transaction of its own, in one statement.
+    """The same by itself, in one statement.
 
     :raises NotFound: if there is no such pool.
     """
-    return holds.reading(ctx, "mark", lambda session: read(session, pool, ctx.clock.now()))
+    return holds.after_due(ctx, lambda: _mark(ctx.db.ask(*_query(pool)), pool, ctx.clock.now()))
 
 
 class PoolName(NamedTuple):

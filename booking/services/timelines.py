@@ -90,6 +90,13 @@ class Timelines:
                     return state
         return None
 
+    def at(self, pool_id: str, epoch: str, generation: int, window: Span) -> PoolState | None:
+        """The pool at just that generation over at least the window, if it is cached; no statement."""
+        for known in self._states.get(pool_id, ()):
+            if known.generation == generation and known.epoch == epoch:
+                return known if known.timeline.covers(*window.minutes) else None
+        return None
+
     def over(self, session: Session, pool_id: str, window: Span) -> PoolState:
         """The pool over a window that may lie anywhere; built from the ledger alone, and not kept."""
         return from_ledger(session, pool_id, window)

@@ -17,7 +17,7 @@ from booking.allocator.span import Span
 from booking.allocator.timeline import Entry, Side
 from booking.doors import Db
 from booking.errors import IdempotencyMismatch, Unavailable
-from booking.models import Action, Booking, IdempotencyKey, Leadership, Pool, Reservation
+from booking.models import Action, Booking, IdempotencyKey, Leadership, Pool, Reservation, Work
 from booking.services import (
     bookings,
     capacity,
@@ -176,12 +176,12 @@ def changes_of_state_not_in_the_journal(spade: Spade) -> None:
 @bug
 def ends_an_hour_early(spade: Spade) -> None:
     """The end of a booking is due one slot before its end."""
-    add = transitions.add_work
+    work_of = transitions._work
 
-    def early(ctx: Context, session: Session, row: Reservation, action: Action, due_at: datetime) -> None:
-        add(ctx, session, row, action, due_at - _HOUR if action is Action.END else due_at)
+    def early(ctx: Context, row: Reservation, action: Action, due_at: datetime) -> Work:
+        return work_of(ctx, row, action, due_at - _HOUR if action is Action.END else due_at)
 
-    spade.plant(transitions, "add_work", early)
+    spade.plant(transitions, "_work", early)
 
 
 @bug

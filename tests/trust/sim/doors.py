@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row, Select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -104,6 +104,10 @@ class SimDb(Db):
     def read(self, name: str, fn: Callable[[Session], T]) -> T:
         self._arrive(f"read:{name}:before")
         return super().read(name, fn)
+
+    def ask(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        self._arrive("ask:before")
+        return super().ask(statement, parameters)
 
     def _arrive(self, point: str) -> None:
         if self._hub.cross(point, latency=LATENCY) is Fate.LOST:

@@ -22,7 +22,7 @@ _about: ContextVar[Mapping[str, object]] = ContextVar("about")
 _NOTHING: Mapping[str, object] = {}
 
 
-def begin(**fields: object) -> None:
+def tell(**fields: object) -> None:
     """From here on every line of this task tells this, and nothing that was said before."""
     _about.set(fields)
 

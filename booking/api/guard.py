@@ -35,7 +35,7 @@ def _name_it() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if logs.is_id(given) else ctx.ids.new()
     g.began = ctx.clock.monotonic()
-    logs.begin(request_id=g.request_id)
+    logs.tell(request_id=g.request_id)
 
 
 def _refuse_unknown_routes() -> Response | None:
@@ -112,7 +112,7 @@ def _note(response: Response) -> Response:
     metrics.answered(_route(), request.method, response.status_code, _took())
     if log.isEnabledFor(logging.INFO):
         log.info(_SENTENCE, _line(response))
-    logs.begin()
+    logs.tell()
     return response
 
 

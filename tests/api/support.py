@@ -66,7 +66,7 @@ class Caller:
         headers = dict(more.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        prefix = "" if path.startswith(("/api", "/healthz", "/readyz", "/docs")) else "/api/v1"
+        prefix = "" if path.startswith(("/api", "/healthz", "/readyz", "/metrics", "/docs")) else "/api/v1"
         client = self.app.test_client(use_cookies=False)
         return Answer(client.open(prefix + path, method=method, headers=headers, **more))
 

@@ -34,7 +34,8 @@ def test_every_route_declares_who_may_call_it(app: Flask) -> None:
     assert len(declared) > 40
     assert [route for route in declared if route[2] not in known] == []
     public = {path for _, path, access in declared if access == PUBLIC}
-    assert public == {"/healthz", "/readyz", "/api/v1/openapi.json", "/api/v1/login", "/api/v1/accounts/try"}
+    watched = {"/healthz", "/readyz", "/metrics"}
+    assert public == watched | {"/api/v1/openapi.json", "/api/v1/login", "/api/v1/accounts/try"}
 
 
 def test_every_address_under_the_api_belongs_to_a_noun(app: Flask) -> None:

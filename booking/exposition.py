@@ -99,6 +99,17 @@ class _Readings(Collector):
         yield from found.values()
 
 
+class _Counted(Collector):
+    """What all processes have counted; one that is just beginning has a file and nothing in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        files = [str(path) for path in self._folder.glob("*.db") if path.stat().st_size]
+        yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+
+
 def exposition(samples: Samples = ()) -> bytes:
     """Everything that is known, of all processes that count together, as text for Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
@@ -106,7 +117,7 @@ def exposition(samples: Samples = ()) -> bytes:
     with _alone(Path(folder)) if folder else _nobody_else():
         if folder:
             _fold(Path(folder))
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            registry.register(_Counted(Path(folder)))
         else:
             registry.register(REGISTRY)
         registry.register(_Readings(samples))

@@ -85,6 +85,13 @@ _LOADS = Histogram(
     buckets=_MOMENTS,
     registry=REGISTRY,
 )
+_SHELF = Counter(
+    "booking_shelf_reads",
+    "Finished answers about calendars that were asked of the shelf: found there, or made anew.",
+    ("result",),
+    registry=REGISTRY,
+)
+SHELF_FOUND, SHELF_MADE = _SHELF.labels("found"), _SHELF.labels("made")
 _TICKS = Histogram(
     "booking_tick_seconds",
     "Duration of a tick of a scheduler: led, stood_by or failed.",

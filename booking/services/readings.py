@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,8 @@ from booking.services.context import Context
 
 log = logging.getLogger(__name__)
 Reading = tuple[str, tuple[str, ...], float]
+_PUT_OFF = timedelta(minutes=10)
+"""What failed is put off by less; so what is due in months need not be looked at."""
 _PHASES = (ClusterPhase.WANTED, ClusterPhase.STARTING, ClusterPhase.READY, ClusterPhase.STOPPING)
 
 
@@ -36,7 +38,8 @@ def _of_rows(session: Session, now: datetime) -> list[Reading]:
     due, oldest = session.execute(
         select(func.count(), func.min(Work.due_at)).where(undone, Work.due_at <= now)
     ).one()
-    failing = session.scalar(select(func.count()).where(undone, Work.attempts > 0)) or 0
+    put_off = select(func.count()).where(undone, Work.due_at <= now + _PUT_OFF, Work.attempts > 0)
+    failing = session.scalar(put_off) or 0
     phases = select(Cluster.phase, func.count()).where(Cluster.phase.in_(_PHASES)).group_by(Cluster.phase)
     clusters = {row[0]: row[1] for row in session.execute(phases)}
     pools = session.execute(select(Pool.name, Pool.closed_reason.is_not(None)).order_by(Pool.name))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import TypeVar
 
+from booking import metrics
+
 T = TypeVar("T", bytes, str)
 
 LARGEST_PART = 8
@@ -28,9 +30,11 @@ class Shelf:
         """The text of that key, made at first need."""
         found = self._texts.get(key)
         if found is None:
+            metrics.SHELF_MADE.inc()
             made = make()
             self._put(key, made)
             return made
+        metrics.SHELF_FOUND.inc()
         try:
             self._texts.move_to_end(key)
         except KeyError:  # another thread has just thrown it away

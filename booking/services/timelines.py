@@ -94,7 +94,10 @@ class Timelines:
         """The pool at just that generation over at least the window, if it is cached; no statement."""
         for known in self._states.get(pool_id, ()):
             if known.generation == generation and known.epoch == epoch:
-                return known if known.timeline.covers(*window.minutes) else None
+                if not known.timeline.covers(*window.minutes):
+                    return None
+                metrics.caught_up(0)
+                return known
         return None
 
     def over(self, session: Session, pool_id: str, window: Span) -> PoolState:

@@ -18,6 +18,7 @@ from booking.scheduler import Scheduler
 from booking.services import audit, availability, leadership
 from booking.services.availability import Question
 from booking.services.context import Context
+from booking.services.shelf import Shelf
 from tests.metrics.told import counted
 from tests.support.doors import START, TestClock
 from tests.support.site import HOUR, Site, make_site
@@ -91,6 +92,16 @@ def test_the_ways_to_a_timeline_are_told_apart(here: Site, doors: Doors) -> None
     assert reads()["caught_up"] == caught_up + 1
     assert counted("booking_timeline_catch_up_generations_sum") == in_passing + 3
     assert in_passing >= generations
+
+
+def test_a_finished_answer_is_found_on_its_shelf() -> None:
+    def counts() -> list[float]:
+        return [counted("booking_shelf_reads_total", result=result) for result in ("made", "found")]
+
+    shelf, before = Shelf(1000), counts()
+    for _ in range(3):
+        assert shelf.get("key", lambda: "text") == "text"
+    assert [after - was for after, was in zip(counts(), before, strict=True)] == [1, 2]
 
 
 def test_late_work_is_told_with_its_lateness(here: Site, clock: TestClock) -> None:

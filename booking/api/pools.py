@@ -10,11 +10,13 @@ from booking.allocator.cells import Granularity
 from booking.allocator.resources import KINDS, Resources
 from booking.allocator.span import instant_of
 from booking.api.noun import AVAILABILITY, Noun, written
+from booking.api.paging import moment_and_id, page
+from booking.api.schemas.common import PageQuery
 from booking.api.schemas.fields import stamp
 from booking.api.schemas.pools import PoolChangeIn, PoolIn, PoolList, PoolOut, TimelineOut, WindowQuery
 from booking.identity import context, require_actor
 from booking.models import Blackout, Inventory, Pool
-from booking.services import availability, capacity
+from booking.services import availability, capacity, listing
 
 blp = Noun("pools", "Bodies of interchangeable resources, each with one time zone and one granularity.")
 
@@ -47,10 +49,12 @@ def shown_holding(row: Inventory | Blackout) -> dict[str, Any]:
 
 @blp.get("/pools")
 @blp.needs(AVAILABILITY)
+@blp.query(PageQuery)
 @blp.response(200, PoolList)
-def list_pools() -> dict[str, Any]:
+def list_pools(query: dict[str, Any]) -> dict[str, Any]:
     """Every pool, the first made first."""
-    return {"items": [shown(pool) for pool in capacity.pools(context())], "next": None}
+    rows = listing.pools(context(), moment_and_id(query.get("cursor")), query["limit"])
+    return page(rows, query["limit"], shown, lambda pool: (pool.created_at.isoformat(), pool.id))
 
 
 @blp.get("/pools/<pool>")

@@ -8,7 +8,9 @@ from flask import Response
 
 from booking.api.accounts import shown_fresh
 from booking.api.noun import SIGNED_IN, Noun, nothing
+from booking.api.paging import moment_and_id, page
 from booking.api.schemas.accounts import NewTokenOut, TokenIn, TokenList
+from booking.api.schemas.common import PageQuery
 from booking.api.schemas.fields import stamp
 from booking.identity import context, require_actor
 from booking.models import Token
@@ -31,13 +33,13 @@ def shown(token: Token) -> dict[str, Any]:
 
 @blp.get("/tokens")
 @blp.needs(SIGNED_IN)
+@blp.query(PageQuery)
 @blp.response(200, TokenList)
-def list_tokens() -> dict[str, Any]:
+def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
     """One's own tokens that still hold, the newest first."""
-    return {
-        "items": [shown(token) for token in tokens.mine(context(), require_actor())],
-        "next": None,
-    }
+    after, limit = moment_and_id(query.get("cursor")), query["limit"]
+    rows = tokens.mine(context(), require_actor(), after, limit)
+    return page(rows, limit, shown, lambda token: (token.created_at.isoformat(), token.id))
 
 
 @blp.post("/tokens")

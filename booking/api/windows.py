@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from booking.errors import NotFound
 from booking.identity import context
-from booking.services import capacity
+from booking.services import marks
 from booking.services.availability import as_instant
 
 
@@ -14,5 +15,8 @@ def instant_from(value: date | datetime | None) -> datetime | None:
     """An instant as it is; a date as its first instant in the zone of the first pool."""
     if value is None or isinstance(value, datetime):
         return value
-    pools = capacity.pools(context())
-    return as_instant(value, pools[0].zone if pools else ZoneInfo("UTC"))
+    try:
+        zone = marks.current(context(), None).zone
+    except NotFound:  # there is no pool yet
+        zone = ZoneInfo("UTC")
+    return as_instant(value, zone)

@@ -46,6 +46,7 @@ class Account(Base):
         UniqueConstraint("name"),
         one_of("kind", AccountKind),
         CheckConstraint("level >= 0", name="level_not_negative"),
+        Index(None, "expires_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -29,6 +29,7 @@ class Booking(Base, Sizes):
         CheckConstraint(POSITIVE, name="sizes_positive"),
         CheckConstraint("revision >= 1", name="revision_positive"),
         Index(None, "account_id", "created_at"),
+        Index(None, "created_at", "id"),
         Index(None, "group_id"),
         Index(None, "pool_id"),
     )
@@ -87,6 +88,7 @@ class Reservation(Base):
         Index(None, "booking_id"),
         Index(None, "pool_id", "state", "end"),
         Index(None, "state", "expires_at"),
+        Index(None, "end"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -15,7 +15,7 @@ class Journal(Base):
     """One act; appended in its transaction, never changed. `subject` is `noun:id`."""
 
     __tablename__ = "journal"
-    __table_args__ = (Index(None, "subject", "at"), Index(None, "at"))
+    __table_args__ = (Index(None, "subject", "at"), Index(None, "account_id", "at"), Index(None, "at"))
 
     id: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(Instant)

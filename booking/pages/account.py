@@ -20,6 +20,8 @@ from booking.services import groups, listing, tokens
 from booking.services.context import SCOPES
 
 _MOST_GROUPS = 100
+_MOST_TOKENS = 200
+"""The newest; programs page through all of theirs."""
 _USUAL = timedelta(days=90)
 SCOPE_LABELS = {
     "availability:read": "see what is free",
@@ -41,7 +43,7 @@ def overview(status: int = 200, /, **more: Any) -> Response:
         "limits": [(LABELS[name][0], LABELS[name][1], said(actor.limits, name)) for name in LIMIT_NAMES],
         "groups": [group for group in found if group.role is not None],
         "roles": list(Role),
-        "tokens": tokens.mine(ctx, actor),
+        "tokens": tokens.mine(ctx, actor, None, _MOST_TOKENS)[:_MOST_TOKENS],
         "scopes": {name: SCOPE_LABELS[name] for name in SCOPES if actor.is_admin or name not in _ADMINS},
         "may_group": actor.level >= groups.LEAST_LEVEL or actor.is_admin,
         "is_trial": actor.kind is AccountKind.ANONYMOUS,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, and_, exists, or_, select, true
+from sqlalchemy.orm import Session, defaultload, joinedload, selectinload
 
 from booking.allocator.lifecycle import State, booking_state
 from booking.allocator.quota import Claim, Quota, quota_of
@@ -87,6 +87,15 @@ def _seen(session: Session, actor: Actor, row: Booking) -> Seen:
     return Seen(row, row.group.name if row.group else None, may_use(session, actor, row))
 
 
+_AS_LISTED = (
+    joinedload(Booking.group),
+    joinedload(Booking.account).load_only(Account.name),
+    selectinload(Booking.guests).load_only(Account.name),
+    defaultload(Booking.pool).lazyload(Pool.platform),
+)
+"""Of what belongs to a booking, what a list tells; hydration is what lists cost."""
+
+
 def bookings(ctx: Context, actor: Actor, wanted: Wanted) -> Sequence[Seen]:
     """Bookings, the newest first; one more than the limit where there are more.
 
@@ -102,7 +111,7 @@ def bookings(ctx: Context, actor: Actor, wanted: Wanted) -> Sequence[Seen]:
             .where(_whose(session, actor, wanted), *_conditions(wanted))
             .order_by(Booking.created_at.desc(), Booking.id.desc())
             .limit(wanted.limit + 1)
-            .options(joinedload(Booking.group))
+            .options(*_AS_LISTED)
         )
         rows = session.scalars(query).unique().all()
         own = _own_groups(session, actor, {row.group_id for row in rows if row.group_id is not None})
@@ -138,7 +147,7 @@ def _whose(session: Session, actor: Actor, wanted: Wanted) -> ColumnElement[bool
     if not actor.acts_as_admin:
         raise Forbidden("Other people's bookings need an administrator.")
     if wanted.account == EVERYBODY:
-        return Booking.id.is_not(None)
+        return true()
     return Booking.account_id == find(session, wanted.account).id
 
 
@@ -256,6 +265,15 @@ def accounts(ctx: Context, actor: Actor, after: str | None, limit: int) -> Seque
     if after is not None:
         query = query.where(Account.name > after)
     return ctx.db.read("accounts", lambda session: session.scalars(query).all())
+
+
+def pools(ctx: Context, after: tuple[datetime, str] | None, limit: int) -> Sequence[Pool]:
+    """Pools, the first made first, after a moment of making and id; one more than the limit where there are more."""
+    query = select(Pool).order_by(Pool.created_at, Pool.id).limit(limit + 1)
+    if after is not None:
+        at, after_id = after
+        query = query.where(or_(Pool.created_at > at, and_(Pool.created_at == at, Pool.id > after_id)))
+    return ctx.db.read("pools", lambda session: session.scalars(query).all())
 
 
 def account(ctx: Context, actor: Actor, name: str) -> Account:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from booking.errors import Forbidden, Invalid, NotFound, Unauthenticated
@@ -113,19 +113,21 @@ def _check_grant(actor: Actor | None, account: Account, scopes: Sequence[str]) -
         raise Forbidden(f"You cannot grant {', '.join(lacking)}.")
 
 
-def mine(ctx: Context, actor: Actor) -> Sequence[Token]:
-    """The actor's own tokens that still hold, newest first."""
-
-    def read(session: Session) -> Sequence[Token]:
-        return session.scalars(
-            select(Token)
-            .where(
-                Token.account_id == actor.id, Token.revoked_at.is_(None), Token.expires_at > ctx.clock.now()
-            )
-            .order_by(Token.created_at.desc())
-        ).all()
-
-    return ctx.db.read("tokens", read)
+def mine(
+    ctx: Context, actor: Actor, after: tuple[datetime, str] | None = None, limit: int | None = None
+) -> Sequence[Token]:
+    """The actor's own tokens that still hold, newest first; one more than the limit where there are more."""
+    query = (
+        select(Token)
+        .where(Token.account_id == actor.id, Token.revoked_at.is_(None), Token.expires_at > ctx.clock.now())
+        .order_by(Token.created_at.desc(), Token.id.desc())
+        .limit(None if limit is None else limit + 1)
+    )
+    if after is not None:
+        at, after_id = after
+        earlier = and_(Token.created_at == at, Token.id < after_id)
+        query = query.where(or_(Token.created_at < at, earlier))
+    return ctx.db.read("tokens", lambda session: session.scalars(query).all())
 
 
 def revoke(ctx: Context, actor: Actor, token_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.bench import ours, sql, web, writes
+from tests.bench import ours, pages, sql, web, writes
 from tests.bench.measure import Case, Ratio, compared
 from tests.bench.suite import DATABASES, Found
 
@@ -26,7 +26,7 @@ class Goal:
 
 def goals(found: Found) -> list[Goal]:
     """Every goal that the run has figures for."""
-    return [*_reads(found), *_writes(found), *_web(found)]
+    return [*_reads(found), *_writes(found), *_web(found), *_pages(found)]
 
 
 def find(found: Found, what: str, design: str, n: int, database: str) -> Case | None:
@@ -114,3 +114,16 @@ def _web(found: Found) -> Iterator[Goal]:
         for design, bar in bars.items():
             value = compared(kinds.get(design), kinds.get(web.PLAIN))
             yield from _at_most(f"CPU of {design} against a plain endpoint, {SHORT[database]}", bar, value)
+
+
+def _pages(found: Found) -> Iterator[Goal]:
+    """The page or list that grows most, and how many grow beyond what is wanted."""
+    cases = [case for case in found.cases if case.what == pages.WHAT]
+    for database in dict.fromkeys(case.database for case in cases):
+        grown = pages.growth(cases, database)
+        worst, value = next(iter(grown.items()))
+        beyond = sum(one.value > pages.BAR for one in grown.values())
+        said = f"`{worst}` {value}; {beyond} of {len(grown)} beyond"
+        most = max(case.n for case in cases)
+        name = f"every page and list at {most:,} bookings against next to none, {SHORT[database]}"
+        yield Goal(name, f"≤ {pages.BAR:g}×", said, beyond == 0)

@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy import URL
 
 from booking.services.availability import availability
-from tests.bench import conduct, ours, servers, web, writes
+from tests.bench import conduct, ours, pages, servers, web, writes
 from tests.bench.field import ENTRANTS, Entrant, Field, are_installed
 from tests.bench.measure import Case, interleaved, timed
 from tests.bench.sql import Sql
@@ -40,7 +40,7 @@ class Plan:
     pools: tuple[int, ...] = (1, 10, 100, 1000)
     seed: int = 0
     rounds: int = 7
-    parts: tuple[str, ...] = ("reads", "pools", "writes", "web", "servers")
+    parts: tuple[str, ...] = ("reads", "pools", "writes", "web", "pages", "servers")
     processes: int = 8
     seconds: float = 2.0
     requests: int = 40
@@ -123,7 +123,7 @@ class Bench:
     def run(self) -> None:
         """All parts that are wanted."""
         parts = {"reads": self.reads, "pools": self.pools, "writes": self.writes, "web": self.web}
-        parts["servers"] = self.servers
+        parts |= {"servers": self.servers, "pages": self.pages}
         for name in self.plan.parts:
             self.found.load.append(os.getloadavg()[0])
             began = time.monotonic()
@@ -154,6 +154,13 @@ class Bench:
         mosts = {"portion": self.plan.portion, "blazar": self.plan.blazar}
         able = [one.at_most(mosts.get(one.name, one.can_i_most)) for one in ENTRANTS]
         return tuple(one for one in able if n <= one.can_i_most or n == self.plan.sizes[0])
+
+    def pages(self) -> None:
+        """Every page and list on a large site and on one with next to nothing, on each database."""
+        size = pages.QUICK if self.plan.rounds < 3 else pages.FULL
+        for database in DATABASES:
+            urls = self.url(database, f"{database}-empty"), self.url(database, f"{database}-large")
+            self.found.cases += pages.measure(urls, self.folder / database, size, min(self.plan.rounds, 3), 2)
 
     def pools(self) -> None:
         """The same reservations spread over ever more pools; each call asks for another pool."""

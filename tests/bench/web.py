@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -62,25 +63,34 @@ class Site:
         first = self.world.workload.today + timedelta(days=ASKED)
         last = first + timedelta(days=DAYS)
         calendar = f"/api/v1/availability?pool={POOL}&from={first}&to={last}&granularity=day"
-        # No cache reaches back so far: such a calendar is built from the ledger each time.
-        past = calendar.replace(f"{first}", f"{first - _YEAR}").replace(f"{last}", f"{last - _YEAR}")
+
+        def past() -> Iterator[str]:
+            """Calendars that nobody has asked for: no cache reaches back so far, each is built from the ledger."""
+            for day in itertools.count(1):
+                back = _YEAR + timedelta(days=day % 1000)
+                yield calendar.replace(f"{first}", f"{first - back}").replace(f"{last}", f"{last - back}")
+
         page = f"/calendar?view=10w&start={first}&pool={POOL}"
         tag = self.ask(calendar, {}, 200).headers["ETag"]
-        asked: list[tuple[str, str, dict[str, str], int]] = [
-            (PLAIN, "/healthz", {}, 200),
-            (JSON, calendar, {}, 200),
-            (UNCHANGED, calendar, {"If-None-Match": tag}, 304),
-            (COLD, past, {}, 200),
-            (HTML, page, {}, 200),
+        asked: list[tuple[str, Iterator[str], dict[str, str], int]] = [
+            (PLAIN, itertools.repeat("/healthz"), {}, 200),
+            (JSON, itertools.repeat(calendar), {}, 200),
+            (UNCHANGED, itertools.repeat(calendar), {"If-None-Match": tag}, 304),
+            (COLD, past(), {}, 200),
+            (HTML, itertools.repeat(page), {}, 200),
         ]
         return [self._case(*one, calls) for one in asked]
 
-    def _case(self, name: str, path: str, headers: dict[str, str], status: int, calls: int) -> Case:
+    def _case(
+        self, name: str, paths: Iterator[str], headers: dict[str, str], status: int, calls: int
+    ) -> Case:
         def time_it(count: int) -> list[float]:
-            self.ask(path, headers, status)  # after a pause another process may answer, and must be warm
+            self.ask(
+                next(paths), headers, status
+            )  # after a pause another process may answer, and must be warm
             before = self.cpu()
             for _ in range(count):
-                self.ask(path, headers, status)
+                self.ask(next(paths), headers, status)
             return [(self.cpu() - before) / count]
 
         return Case(WHAT, name, self.world.workload.n, self.world.database, time_it, calls)

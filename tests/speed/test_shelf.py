@@ -1,0 +1,181 @@
+"""What is kept is shown again only to those for whom it would be made the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from booking.allocator.package import Package, Sharing
+from booking.allocator.package import Size as Cores
+from booking.allocator.span import Span
+from booking.api.availability import _as_json
+from booking.api.schemas.availability import AvailabilityOut
+from booking.api.schemas.fields import stamp
+from booking.pages.calendar.cells import Cell
+from booking.pages.calendar.markup import drawn
+from booking.services import accounts, availability, bookings, levels, packages
+from booking.services.context import Actor, actor_of
+from booking.services.decision import BookingRequest
+from booking.services.shelf import Shelf
+from tests.speed.asking import Crowded, crowded
+from tests.speed.crowd import ADMIN, PERSON, Size
+from tests.support.doors import START, TestClock
+from tests.support.site import ROOT
+
+PAGE = "/calendar?start=2030-01-14&pool=pool-000"
+LIST = "/api/v1/availability?from=2030-01-14&to=2030-01-21&pool=pool-000"
+
+
+@pytest.fixture
+def site(sqlite_url: str, tmp_path: Path) -> Iterator[Crowded]:
+    with crowded(sqlite_url, tmp_path, Size(accounts=5, bookings=36, pools=3, own=3)) as made:
+        yield made
+
+
+def shown(site: Crowded, who: str | None, path: str = PAGE) -> str:
+    """The calendar alone, without the head that names who looks."""
+    text = site.ask(path, who).get_data(as_text=True)
+    return text[text.index("<main") : text.index("</main>")]
+
+
+def actor(site: Crowded, name: str) -> Actor:
+    return site.ctx.db.read("actor", lambda session: actor_of(session, accounts.find(session, name)))
+
+
+def book(site: Crowded, who: str, days: int, title: str) -> str:
+    start = START.replace(hour=0) + timedelta(days=7 + days)
+    wish = BookingRequest(
+        "large", Sharing.RESERVED, (Span(start, start + timedelta(days=1)),), pool="pool-000", title=title
+    )
+    return bookings.book(site.ctx, actor(site, who), wish, lambda _: {}).booking.id
+
+
+def test_what_is_mine_is_shown_to_nobody_else_whoever_looked_first(site: Crowded) -> None:
+    of_ada = book(site, PERSON, 1, "the title of ada")
+    of_root = book(site, ADMIN, 2, "the title of root")
+    for people in ((PERSON, ADMIN, None), (None, ADMIN, PERSON)):
+        seen = {who: shown(site, who) for who in people}
+        assert of_ada in seen[PERSON]
+        assert "the title of ada" in seen[PERSON]
+        assert of_root in seen[ADMIN]
+        for who, others in ((PERSON, [of_root]), (ADMIN, [of_ada]), (None, [of_ada, of_root])):
+            assert not [one for one in others if one in seen[who]]
+        assert "the title" not in seen[None]
+        assert "group-0" not in seen[None]
+
+
+def test_the_same_is_drawn_once(site: Crowded, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = shown(site, None)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("drawn again")
+
+    monkeypatch.setattr("booking.pages.calendar.routes.scene_of", fail)
+    assert shown(site, None) == first
+    with pytest.raises(AssertionError, match="500 Internal Server Error"):
+        shown(site, PERSON)
+
+
+@pytest.mark.parametrize("path", [PAGE, LIST])
+def test_whatever_changes_the_calendar_is_seen_at_once(site: Crowded, path: str) -> None:
+    clock = site.ctx.clock
+    assert isinstance(clock, TestClock)
+    seen = [site.ask(path, None).data]
+
+    def is_other(now: bytes) -> bool:
+        seen.append(now)
+        return now not in seen[:-1]
+
+    book(site, ADMIN, 1, "one")
+    assert is_other(site.ask(path, None).data)
+    packages.publish(site.ctx, ROOT, Package("larger", 0, Cores(4, 4096), Cores(0, 0)))
+    assert is_other(site.ask(path, None).data)
+    packages.retire(site.ctx, ROOT, "larger")
+    site.ask(path, None)
+    hold = BookingRequest(
+        "large",
+        Sharing.RESERVED,
+        (Span(START + timedelta(days=9), START + timedelta(days=9, hours=1)),),
+        pool="pool-000",
+        hold=timedelta(minutes=10),
+    )
+    bookings.book(site.ctx, actor(site, ADMIN), hold, lambda _: {})
+    held = site.ask(path, None).data
+    clock.advance(timedelta(minutes=10))
+    assert site.ask(path, None).data != held
+
+
+def test_a_page_that_is_kept_passes_with_the_hour(site: Crowded) -> None:
+    clock = site.ctx.clock
+    assert isinstance(clock, TestClock)
+    before = shown(site, None, "/calendar?pool=pool-000&view=day")
+    clock.advance(timedelta(hours=1))
+    assert shown(site, None, "/calendar?pool=pool-000&view=day") != before
+
+
+def test_limits_of_a_level_hold_at_once(site: Crowded) -> None:
+    assert 'data-package="large"' in shown(site, PERSON)
+    levels.change(site.ctx, ROOT, 2, {"packages": ["small"]})
+    assert 'data-package="large"' not in shown(site, PERSON)
+    assert 'data-package="large"' in shown(site, ADMIN)
+
+
+def test_the_written_answer_is_the_one_that_its_schema_describes(site: Crowded) -> None:
+    question = availability.Question(date(2030, 1, 14), date(2030, 1, 16), pool="pool-001")
+    answer = availability.availability(site.ctx, question)
+    told = {
+        "pool": answer.pool.id,
+        "generation": answer.pool.generation,
+        "timezone": answer.timezone,
+        "granularity": answer.granularity.value,
+        "sharing": answer.sharing.value,
+        "packages": [
+            {
+                "package": row.package.name,
+                "version": row.package.version,
+                "cells": [
+                    {"start": stamp(start), "end": stamp(end), "count": count, "best": best}
+                    for (start, end), count, best in zip(answer.cells, row.count, row.best, strict=True)
+                ],
+            }
+            for row in answer.rows
+        ],
+    }
+    assert json.loads(_as_json(answer)) == json.loads(json.dumps(AvailabilityOut().dump(told)))
+
+
+def test_every_cell_is_escaped() -> None:
+    hostile = '"><script>'
+    html = drawn(
+        [Cell("free", hostile, hostile, href=hostile), Cell("mine", "", hostile, booking_id=hostile)]
+    )
+    assert "<script>" not in html
+    assert re.findall(r"<(\w+)", html) == ["td", "a", "i", "span"] * 2
+
+
+def test_a_shelf_throws_away_what_was_not_asked_for_longest() -> None:
+    shelf, made = Shelf(100), list[str]()
+
+    def make(key: str, length: int = 10) -> None:
+        def text() -> str:
+            made.append(key)
+            return "x" * length
+
+        shelf.get(key, text)
+
+    for key in "abcdefghij":
+        make(key)
+    make("a")
+    make("k")
+    assert shelf.size == 100
+    make("a")
+    make("b")
+    assert made == [*"abcdefghijk", "b"]
+    make("large", 50)
+    make("large", 50)
+    assert made[-2:] == ["large", "large"]

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import conduct, ours, servers, sql, web
+from tests.bench import conduct, growth, ours, servers, sharding, sql, web
 from tests.bench.page import BEGIN, END, put_in
 from tests.bench.plot import plot
 from tests.bench.rivals.indico import Indico, free_rooms
@@ -84,6 +84,47 @@ def test_the_products_server_is_tried_and_measured(
     assert mine.seen["requests lost while one takes over from another"].startswith("0 of")
     assert mine.seen["pipelined requests answered in order"] == "yes"
     assert mine.seen["statuses where two lengths contradict"] == "400"
+
+
+def scene_of(shards: int, books: float, pools: int = 8, skew: float = 0.0) -> sharding.Scene:
+    return sharding.Scene(shards, books, 2 * books, pools, skew, across=0.1, requests=3000)
+
+
+def test_simulated_queues_keep_what_is_known_of_queues() -> None:
+    """Ten milliseconds under a lock are a hundred bookings a second of a pool, whatever stands around it."""
+    times = sharding.Times(1.0, 1.0, 10.0, 1.0, 0.2)
+    world = sharding.World(scene_of(1, 10), times, 1)
+    found = world.run()
+    assert sum(len(waits) for waits in world.waits.values()) == 3000
+    assert found["keeps_up"]
+    assert found["book_p50_ms"] < 20
+    assert sharding.World(scene_of(1, 10), times, 1).run() == found
+    one_pool = sharding.World(scene_of(1, 60, pools=1), times, 1).run()
+    assert 0.5 < one_pool["busiest_pool"] < 0.75
+    for shards in (1, 8):
+        assert not sharding.World(scene_of(shards, 200, pools=1), times, 1).run()["keeps_up"]
+        assert sharding.World(scene_of(shards, 200, pools=64), times, 1).run()["keeps_up"]
+
+
+def test_a_database_too_small_for_all_is_cured_by_more_of_them() -> None:
+    times = sharding.Times(1.0, 20.0, 21.0, 1.0, 0.2)
+    assert not sharding.World(scene_of(1, 300, pools=64), times, 1).run()["keeps_up"]
+    assert sharding.World(scene_of(4, 300, pools=64), times, 1).run()["keeps_up"]
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_growth_is_measured_and_gives_the_times_that_are_simulated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--processes", "1", "2", "--seconds", "0.3", "--rounds", "1", "--calls", "6"]
+    assert growth.main(words) == 0
+    said = capsys.readouterr().out
+    (tmp_path / "times.json").write_text(said)
+    times = sharding.Times.of(tmp_path / "times.json")
+    assert min(times.book_web_ms, times.book_database_ms, times.read_web_ms, times.read_database_ms) > 0
+    assert times.hold_ms > 1
+    assert [json.loads(line)["processes"] for line in said.splitlines()[:4]] == [1, 1, 2, 2]
 
 
 def test_an_answer_that_is_not_the_truth_stops_the_run(sqlite_url: str) -> None:

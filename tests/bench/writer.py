@@ -50,10 +50,10 @@ def floor_of(url: str) -> Act:
     return two_writes
 
 
-def promise_of(url: str, account: str) -> Act:
+def promise_of(url: str, account: str, db: Db | None = None) -> Act:
     """One booking of an hour to three days within the next four weeks, by the service."""
     clock = SystemClock()
-    ctx = Context(Doors(clock, SystemIds(), Db(open_engine(url), clock)), Settings())
+    ctx = Context(Doors(clock, SystemIds(), db or Db(open_engine(url), clock)), Settings())
     actor: Actor = ctx.db.read("account", lambda s: actor_of(s, accounts.find(s, account)))
     chance = random.Random(account)
 

@@ -30,11 +30,13 @@ _SCAN = re.compile(r"^SCAN (\w+)(.*)$")
 def faults(connection: Connection, statement: Statement) -> list[str]:
     """The tables that grow and that the statement reads from end to end, as the database says it.
 
-    It must not have counted its rows: of few it reads all rather than go by an index. PostgreSQL is asked with `enable_seqscan` off: it then reads all of a table only where it has no index to go by.
+    It must not have counted its rows: of few it reads all rather than go by an index. PostgreSQL
+    is asked without the ways that read whole tables although there is an index: it then does so only for want of one.
     """
     if connection.dialect.name == "sqlite":
         return list(_of_sqlite(connection, statement))
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    for way in ("seqscan", "mergejoin", "hashjoin"):
+        connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
     plan = connection.exec_driver_sql(
         f"EXPLAIN (FORMAT JSON) {statement.text}", statement.parameters
     ).scalar_one()
@@ -51,14 +53,15 @@ def _of_sqlite(connection: Connection, statement: Statement) -> Iterator[str]:
             yield said
 
 
-def _of_postgresql(node: dict[str, Any], limited: bool = False) -> Iterator[str]:
+def _of_postgresql(node: dict[str, Any], excused: bool = False) -> Iterator[str]:
     kind, table = node["Node Type"], node.get("Relation Name", "")
-    limited = limited or kind == "Limit"
-    whole = kind == "Seq Scan" or (kind.startswith("Index") and not _is_bounded(node) and not limited)
+    # A list that ends somewhere is read as far as it is shown; of a join it may read the smaller side whole.
+    excused = excused or kind in ("Limit", "Nested Loop")
+    whole = kind == "Seq Scan" or (kind.startswith("Index") and not _is_bounded(node) and not excused)
     if whole and table in GROWING:
         yield f"{kind} on {table}"
     for inner in node.get("Plans", ()):
-        yield from _of_postgresql(inner, limited)
+        yield from _of_postgresql(inner, excused)
 
 
 def _is_bounded(node: dict[str, Any]) -> bool:

@@ -178,9 +178,10 @@ def _add(past: Path, files: list[Path]) -> None:
 def common_folder(home: Path) -> Path:
     """An empty folder in which the processes of one service count together; those of services that ended go."""
     folders = home / "metrics"
+    folders.mkdir(mode=0o700, parents=True, exist_ok=True)
     mine = folders / str(os.getpid())
     for folder in folders.glob("*"):
         if folder == mine or not Path("/proc", folder.name).exists():
             shutil.rmtree(folder)
-    mine.mkdir(mode=0o700, parents=True)
+    mine.mkdir(mode=0o700)
     return mine

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from booking import create_app, metrics
 from booking.adapters.null import NullProvisioner
@@ -14,6 +16,7 @@ from booking.config import Settings, SettingsError, read_settings
 from booking.doors import Doors
 from booking.errors import Unavailable
 from booking.scheduler import Scheduler
+from booking.services import pausing
 from tests.api.support import Site, wish
 from tests.metrics.told import Told, parsed, told
 
@@ -29,8 +32,8 @@ def page_of(site: Site) -> Told:
 
 
 def test_every_metric_is_told_with_its_help(site: Site) -> None:
-    text = site.app.test_client().get("/metrics").get_data(as_text=True)
-    assert [name for name in sorted(metrics.names()) if f"# HELP {name} " not in text] == []
+    said = site.app.test_client().get("/metrics").get_data(as_text=True)
+    assert [name for name in sorted(metrics.names()) if f"# HELP {name} " not in said] == []
     assert len(metrics.names()) >= 25
     page = page_of(site)
     assert {name for name, _ in page if not name.startswith("booking_")} == set()
@@ -112,9 +115,9 @@ def test_no_name_of_a_person_or_a_booking_stands_in_it(site: Site) -> None:
     ann = site.person("ann-with-a-rare-name")
     ann.post("/bookings", json=wish(title="a-title-nobody-else-has")).must(201)
     ann.post("/bookings", json=wish("large", pool="no-such-pool-anywhere")).must(422)
-    text = site.app.test_client().get("/metrics").get_data(as_text=True)
+    said = site.app.test_client().get("/metrics").get_data(as_text=True)
     for secret in ("ann-with", "a-title", "no-such-pool"):
-        assert secret not in text
+        assert secret not in said
 
 
 def test_the_backlog_is_read_from_the_rows_also_where_no_scheduler_runs(site: Site) -> None:
@@ -136,6 +139,29 @@ def test_the_backlog_is_read_from_the_rows_also_where_no_scheduler_runs(site: Si
     assert told(page, "booking_scheduler_led") == 1
     assert told(page, "booking_pool_closed", pool="main") == 0
     assert told(page, "booking_clusters", phase="ready") == 0
+
+
+def test_what_keeps_the_service_from_its_work_is_told(site: Site) -> None:
+    site.root.post("/bookings", json=wish()).must(201)
+
+    def readings() -> list[float | None]:
+        found = page_of(site)
+        pool = told(found, "booking_pool_closed", pool="main")
+        return [pool, *(told(found, f"booking_{name}") for name in ("scheduler_paused", "work_failing"))]
+
+    assert readings() == [0, 0, 0]
+    pausing.pause(site.ctx, "to look at the machine room")
+    site.ctx.clock.sleep(timedelta(days=30).total_seconds())
+
+    def plant(session: Session) -> None:
+        session.execute(text("UPDATE pool SET closed_reason = 'planted'"))
+        session.execute(text("UPDATE work SET attempts = 1"))
+
+    site.ctx.db.run("plant", plant)
+    pool, paused, failing = readings()
+    assert (pool, paused) == (1, 1)
+    assert failing is not None
+    assert failing >= 2
 
 
 def test_with_the_database_away_the_rest_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

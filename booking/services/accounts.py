@@ -129,13 +129,10 @@ _OF_SESSION = select(*IDENTITY).outerjoin(Level, OWN_LEVEL).where(Account.id == 
 def by_session(ctx: Context, account_id: str, session_epoch: int) -> Actor | None:
     """The actor of a website session, or None where it has ended; one statement."""
 
-    def read(session: Session) -> Actor | None:
-        row = session.connection().execute(_OF_SESSION, {"account": account_id}).one_or_none()
-        if row is None or row.session_epoch != session_epoch or not usable(row, ctx.clock.now()):
-            return None
-        return identified(row)
-
-    return ctx.db.read("session", read)
+    rows = ctx.db.ask(_OF_SESSION, {"account": account_id})
+    if not rows or rows[0].session_epoch != session_epoch or not usable(rows[0], ctx.clock.now()):
+        return None
+    return identified(rows[0])
 
 
 def end_sessions(ctx: Context, actor: Actor) -> None:

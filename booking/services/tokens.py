@@ -37,16 +37,12 @@ def actor_of_bearer(ctx: Context, secret: str) -> Actor:
     :raises Unauthenticated: if the token is unknown, revoked or expired, or its account is.
     """
 
-    def read(session: Session) -> Actor:
-        now = ctx.clock.now()
-        row = session.connection().execute(_OF_TOKEN, {"hash": token_hash(secret)}).one_or_none()
-        if row is None or row.revoked_at is not None or row.token_expires_at <= now:
-            raise Unauthenticated("The token is not valid.")
-        if not usable(row, now):
-            raise Unauthenticated("The account of this token is no longer in use.")
-        return replace(identified(row, frozenset(row.scopes)), until=row.token_expires_at)
-
-    return ctx.db.read("token", read)
+    now, rows = ctx.clock.now(), ctx.db.ask(_OF_TOKEN, {"hash": token_hash(secret)})
+    if not rows or rows[0].revoked_at is not None or rows[0].token_expires_at <= now:
+        raise Unauthenticated("The token is not valid.")
+    if not usable(rows[0], now):
+        raise Unauthenticated("The account of this token is no longer in use.")
+    return replace(identified(rows[0], frozenset(rows[0].scopes)), until=rows[0].token_expires_at)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from booking import api, metrics, pages
+from booking import api, metrics, pages, seen
 from booking.api import guard, noun
 from booking.config import Settings, read_settings, secret_key
-from booking.doors import POOL_SECONDS, Db, Doors, SystemClock, SystemIds, prepare_engine
+from booking.doors import POOL_SECONDS, Db, Doors, SystemClock, SystemIds, open_engine, prepare_engine
 from booking.models import Base
 from booking.postgres import REQUEST_SECONDS, within
+from booking.replica import STANDBY_SECONDS, ReadingDb
 from booking.resources import static_path, templates_path
 from booking.services.context import Context
 
@@ -56,7 +58,10 @@ def build(settings: Settings | None = None, doors: Doors | None = None) -> Flask
         MAX_CONTENT_LENGTH=2**20,
     )
     app.wsgi_app = _in_time(app.wsgi_app)  # type: ignore[assignment, method-assign]
-    app.extensions["booking"] = Context(doors or _system_doors(app, settings), settings)
+    made = doors or _system_doors(app, settings)
+    ctx = Context(made, settings, replica=_replica(made, settings))
+    app.extensions["booking"] = ctx
+    seen.init_app(app, ctx)
     if settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)  # type: ignore[method-assign]
     api.init_app(app)
@@ -84,6 +89,16 @@ def _system_doors(app: Flask, settings: Settings) -> Doors:
     metrics.watch(engine, settings.threads)
     clock = SystemClock()
     return Doors(clock, SystemIds(), Db(engine, clock))
+
+
+def _replica(primary: Doors, settings: Settings) -> Context | None:
+    """The context of who reads calendars, with caches of its own: the other server counts its own history."""
+    if not settings.replica_url:
+        return None
+    standby = Db(open_engine(settings.replica_url, serving=True), primary.clock)
+    standby.patience = STANDBY_SECONDS
+    reading = ReadingDb(primary.db, standby, primary.clock)
+    return Context(replace(primary, db=reading), settings)
 
 
 def context_of(app: Flask) -> Context:

@@ -77,6 +77,13 @@ def _token(text: str) -> str:
     return text
 
 
+def _postgres(text: str) -> str:
+    """The same of PostgreSQL alone: one file of SQLite has no replica."""
+    if text.startswith("sqlite"):
+        raise ValueError("is not the URL of a PostgreSQL database")
+    return _database(text)
+
+
 def _setting(default: Any, read: Callable[[str], Any], help_: str, *, secret: bool = False) -> Any:
     return field(default=default, repr=not secret, metadata={"read": read, "help": help_, "secret": secret})
 
@@ -92,6 +99,12 @@ class Settings:
     )
     database_url: str = _setting(
         "", _database, "SQLAlchemy URL; empty means SQLite under the home folder", secret=True
+    )
+    replica_url: str = _setting(
+        "",
+        _postgres,
+        "SQLAlchemy URL of a standby that calendars are read from; empty means none",
+        secret=True,
     )
     secret_key: str = _setting(
         "", str, "signs sessions; made and kept under the home folder if empty", secret=True

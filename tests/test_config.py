@@ -59,3 +59,9 @@ def test_the_secret_key_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path
 
 def test_secrets_are_not_printed() -> None:
     assert "hush" not in repr(Settings(secret_key="hush", database_url="postgresql://me:hush@host/name"))
+
+
+def test_a_replica_is_a_postgresql() -> None:
+    assert read_settings({"BOOKING_REPLICA_URL": "postgres://a/b"}).replica_url == "postgresql://a/b"
+    with pytest.raises(SettingsError, match="BOOKING_REPLICA_URL is not the URL of a PostgreSQL database"):
+        read_settings({"BOOKING_REPLICA_URL": "sqlite:///a.db"})

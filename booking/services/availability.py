@@ -143,10 +143,13 @@ def availability(ctx: Context, question: Question, actor: Actor | None = None) -
     :raises NotFound: if the pool or a package is not there.
     :raises Invalid: if the window is empty, too long, or the zone unknown.
     """
-    basis = _remembered(ctx, question) or holds.reading(
-        ctx, "availability", lambda session: _read(ctx, session, question)
+    ctx = ctx.reader
+    basis = _remembered(ctx, question)
+    if basis is not None:
+        return _answer(basis, question, actor)
+    return holds.reading(
+        ctx, "availability", lambda session: _answer(_read(ctx, session, question), question, actor)
     )
-    return _answer(basis, question, actor)
 
 
 class _Basis(NamedTuple):
@@ -285,6 +288,7 @@ def timeline(ctx: Context, pool: str, start: date | datetime, end: date | dateti
         ).all()
         return ExactTimeline(state, span, state.timeline.segments(*span.minutes), inventory, blackouts)
 
+    ctx = ctx.reader
     return holds.reading(ctx, "timeline", read)
 
 
@@ -336,4 +340,5 @@ def slots(ctx: Context, question: SlotQuestion) -> tuple[PoolState, list[Span]]:
         )
         return state, find_slots(place, package.demand, question.length, window, question.limit)
 
+    ctx = ctx.reader
     return holds.reading(ctx, "slots", read)

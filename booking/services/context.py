@@ -60,6 +60,13 @@ class Context:
     settings: Settings
     timelines: Timelines = field(default_factory=Timelines)
     catalogue: Catalogue = field(default_factory=Catalogue)
+    replica: Context | None = None
+    """The same over a standby, with caches of its own."""
+
+    @property
+    def reader(self) -> Context:
+        """Where calendars are read: at the replica if there is one. Nothing is decided on what is found there."""
+        return self.replica or self
 
     @property
     def clock(self) -> Clock:

@@ -111,6 +111,7 @@ def current(ctx: Context, pool: str | None) -> Mark:
 
     :raises NotFound: if there is no such pool.
     """
+    ctx = ctx.reader
     return holds.after_due(ctx, lambda: _mark(ctx.db.ask(*_query(pool)), pool, ctx.clock.now()))
 
 

@@ -104,4 +104,4 @@ def basis(ctx: Context, actor: Actor | None, asked: Query) -> Basis:
         names = tuple(groups.bookable(session, actor))
         return replace(found, viewer=Viewer(actor.limits, mark.draws(actor), own, names))
 
-    return holds.reading(ctx, "calendar", read)
+    return holds.reading(ctx.reader, "calendar", read)

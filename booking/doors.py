@@ -23,9 +23,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from booking import metrics, postgres
+from booking import metrics, postgres, sqlite
 from booking.errors import ConcurrentUpdate, Unavailable
-from booking.postgres import LOCK_SECONDS, SERVING_LOCK_SECONDS, time_left, within
+from booking.postgres import SERVING_LOCK_SECONDS, time_left, within
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -262,9 +262,9 @@ def prepare_engine(engine: Engine, *, serving: bool = False) -> Engine:
     and a commit is on disk before it is told; where the engine is `serving`, all of that is quicker.
     """
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _connect_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        event.listen(engine, "checkin", _checkin_sqlite)
+        event.listen(engine, "connect", sqlite.connect)
+        event.listen(engine, "begin", sqlite.begin)
+        event.listen(engine, "checkin", sqlite.checkin)
     elif engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", postgres.connect)
         event.listen(engine, "connect", postgres.set_serving if serving else postgres.set_patient)
@@ -310,51 +310,19 @@ def _schema_rules(connection: Connection) -> Iterator[None]:
         return
     # SQLite ignores this inside a transaction, so the driver's own connection is told before it begins.
     driver = connection.connection.driver_connection
-    _pragmas(driver, f"busy_timeout={SCHEMA_LOCK_SECONDS * 1000}", "foreign_keys=OFF")
+    sqlite.set_pragmas(driver, "foreign_keys=OFF")
+    connection.info[sqlite.LOCK_SECONDS_OF] = SCHEMA_LOCK_SECONDS
     try:
         yield
     finally:
-        _pragmas(driver, f"busy_timeout={LOCK_SECONDS * 1000}", "foreign_keys=ON")
+        del connection.info[sqlite.LOCK_SECONDS_OF]
+        sqlite.set_pragmas(driver, "foreign_keys=ON")
 
 
 def _check_foreign_keys(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
     if broken is not None:
         raise RuntimeError(f"a row of {broken[0]} would refer to a row of {broken[2]} that is not there")
-
-
-def _connect_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    wait = f"busy_timeout={LOCK_SECONDS * 1000}"
-    _pragmas(connection, wait, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-
-
-def _pragmas(connection: Any, *settings: str) -> None:
-    cursor = connection.cursor()
-    for setting in settings:
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
-
-
-def _checkin_sqlite(connection: Any, _record: object) -> None:
-    """A commit that failed may leave its transaction open, and with it the write lock."""
-    if connection is not None and connection.in_transaction:
-        connection.rollback()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("booking_asks"):
-        return  # one statement by itself is a transaction
-    writes = options.get("booking_writes", True)
-    if connection.info.get("writes") is not writes:
-        _pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
-        connection.info["writes"] = writes
-    if not writes:
-        connection.exec_driver_sql("BEGIN")
-        return
-    with metrics.DATABASE_LOCK.time():
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @dataclass(frozen=True)

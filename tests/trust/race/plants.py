@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from booking import doors
+from booking import doors, sqlite
 from booking.allocator.span import Span
 from booking.allocator.timeline import Entry
 from booking.models import Ledger, Pool
@@ -41,7 +41,7 @@ def planted(plant: Plant) -> Iterator[None]:
         stack.enter_context(patch.object(doors.log, "disabled", plant is not Plant.NONE))
         if plant in (Plant.UNLOCKED, Plant.UNREFUSED):
             stack.enter_context(replaced("lock_pool", _unlocked))
-            stack.enter_context(patch.object(doors, "_begin_sqlite", _begin_late))
+            stack.enter_context(patch.object(sqlite, "begin", _begin_late))
         if plant is Plant.UNREFUSED:
             stack.enter_context(replaced("append", _append_anyway))
         if plant is Plant.STALE:
@@ -82,7 +82,7 @@ def _unlocked(session: Session, pool_id: str) -> Pool:
 
 def _begin_late(connection: Connection) -> None:
     writes = connection.get_execution_options().get("booking_writes", True)
-    doors._pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
+    sqlite.set_pragmas(connection.connection.driver_connection, f"query_only={'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN")
     connection.info["only read"] = True
 

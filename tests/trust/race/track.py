@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row, Select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -109,7 +109,11 @@ class WatchedDb(Db):
         """The name of the pool that the last act locked; empty if it never came to that."""
         self.generation = 0
         self.wrote = False
-        self.at = 0.0
+
+    @property
+    def at(self) -> float:
+        """What time it was for the last act."""
+        return self._watched.said()
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -126,10 +130,17 @@ class WatchedDb(Db):
         with replaced("lock_pool", watched):
             yield
 
+    def _begin(self) -> None:
+        self._watched.first, self.locked, self.wrote, self.pool = None, None, False, ""
+
+    def ask(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        self._begin()
+        return super().ask(statement, parameters)
+
     def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
         if name not in ACTS:
             return super()._once(name, fn, writes=writes)
-        self._watched.first, self.locked, self.wrote, self.pool = None, None, False, ""
+        self._begin()
         reached = self.generation
 
         def watched(session: Session) -> T:
@@ -144,8 +155,6 @@ class WatchedDb(Db):
             self.counts["refused by the database"] += 1
             self.counts[f"refused: {_cause(error)}"] += 1
             raise
-        finally:
-            self.at = self._watched.said()
         self.wrote = reached != self.generation
         self.generation = reached
         return result

@@ -14,6 +14,7 @@ from booking.services import availability, bookings, changes
 from booking.services.bookings import Idempotency
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest
+from tests.trust.sim.doors import SimDb
 from tests.trust.sim.hub import SECOND
 from tests.trust.sim.promises import Answer, Promise
 from tests.trust.sim.rows import Claim
@@ -222,4 +223,11 @@ class Client:
         question = availability.Question(
             edges[now], edges[-1], pool=self.dice.choice(self.town.pools), granularity=Granularity.HOUR
         )
-        self.town.call("look", lambda ctx: availability.availability(ctx, question).pool.generation)
+
+        def seen(ctx: Context) -> int:
+            answer = availability.availability(ctx, question)
+            assert isinstance(ctx.db, SimDb)
+            ctx.db.answered(answer)
+            return answer.pool.generation
+
+        self.town.call("look", seen)

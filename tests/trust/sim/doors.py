@@ -93,6 +93,7 @@ class SimDb(Db):
     def __init__(self, engine: Engine, hub: Hub, process: Process | None, watcher: Watcher) -> None:
         super().__init__(engine, SimClock(hub, process))
         self._hub, self._process, self._watcher = hub, process, watcher
+        self._step = -1
 
     def run(self, name: str, fn: Callable[[Session], T]) -> T:
         self._arrive(f"run:{name}:before")
@@ -107,7 +108,14 @@ class SimDb(Db):
 
     def ask(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         self._arrive("ask:before")
-        return super().ask(statement, parameters)
+        found = super().ask(statement, parameters)
+        self._step = self._hub.steps
+        return found
+
+    def answered(self, found: object) -> None:
+        """Judge what was made of one statement, if nobody else could run since it was asked."""
+        if self._step == self._hub.steps:
+            self._watcher.read("ask", self._process, found)
 
     def _arrive(self, point: str) -> None:
         if self._hub.cross(point, latency=LATENCY) is Fate.LOST:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, true
-from sqlalchemy.orm import Session, defaultload, joinedload, selectinload
+from sqlalchemy.orm import Session, aliased, defaultload, joinedload, selectinload
 
 from booking.allocator.lifecycle import State, booking_state
 from booking.allocator.quota import Claim, Quota, quota_of
@@ -139,9 +139,15 @@ def _own_groups(session: Session, actor: Actor, among: Collection[str]) -> Colle
 
 def _whose(session: Session, actor: Actor, wanted: Wanted) -> ColumnElement[bool]:
     if wanted.shared:
-        guest = exists().where(Guest.booking_id == Booking.id, Guest.account_id == actor.id)
-        member = exists().where(Membership.group_id == Booking.group_id, Membership.account_id == actor.id)
-        return and_(Booking.account_id != actor.id, or_(guest, member))
+        # From the reader to the bookings, which are few; the other way everybody's would be looked through.
+        as_guest = select(Guest.booking_id).where(Guest.account_id == actor.id)
+        other = aliased(Booking)
+        as_member = (
+            select(other.id)
+            .join(Membership, Membership.group_id == other.group_id)
+            .where(Membership.account_id == actor.id)
+        )
+        return and_(Booking.account_id != actor.id, Booking.id.in_(as_guest.union(as_member)))
     if wanted.account is None or wanted.account in (actor.name, actor.id):
         return Booking.account_id == actor.id
     if not actor.acts_as_admin:

@@ -126,6 +126,7 @@ def form_of(args: Any, actor: Actor | None) -> Form:
 def review() -> Response:
     """Every span with whether it fits, what it costs, and what else would do; nothing is booked."""
     actor, ctx = somebody(), context()
+    actor.require("bookings:read")  # what is one's own stands in the calendar beside it
     form: Form | None = None
     found, errors, status = None, {}, 200
     try:

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -86,7 +87,8 @@ def several(workers: int, serve: Callable[[], None]) -> None:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         for pid in mine:
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it was killed already
+                os.kill(pid, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, stop)
     for pid in mine:

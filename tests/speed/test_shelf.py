@@ -18,7 +18,7 @@ from booking.api.schemas.availability import AvailabilityOut
 from booking.api.schemas.fields import stamp
 from booking.pages.calendar.cells import Cell
 from booking.pages.calendar.markup import drawn
-from booking.services import accounts, availability, bookings, levels, packages
+from booking.services import accounts, availability, bookings, levels, packages, tokens
 from booking.services.context import Actor, actor_of
 from booking.services.decision import BookingRequest
 from booking.services.shelf import Shelf
@@ -67,6 +67,25 @@ def test_what_is_mine_is_shown_to_nobody_else_whoever_looked_first(site: Crowded
             assert not [one for one in others if one in seen[who]]
         assert "the title" not in seen[None]
         assert "group-0" not in seen[None]
+
+
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("GET", PAGE),
+        ("GET", "/calendar/review?package=large&from_date=2030-01-15&from_hour=10:00&until_hour=11:00"),
+        ("POST", "/bookings"),
+    ],
+)
+def test_a_token_that_may_not_read_bookings_sees_no_calendar_with_them(
+    site: Crowded, method: str, path: str
+) -> None:
+    book(site, PERSON, 1, "the title of ada")
+    made = tokens.make(site.ctx, None, PERSON, ["bookings:write"])
+    header = {"Authorization": f"Bearer {made.secret}"}
+    answer = site.app.test_client(use_cookies=False).open(path, method=method, headers=header)
+    assert answer.status_code == 403
+    assert "the title of ada" not in answer.get_data(as_text=True)
 
 
 def test_the_same_is_drawn_once(site: Crowded, monkeypatch: pytest.MonkeyPatch) -> None:

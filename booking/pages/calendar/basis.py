@@ -89,7 +89,10 @@ def basis(ctx: Context, actor: Actor | None, asked: Query) -> Basis:
     """What the calendar that somebody asks for is drawn from.
 
     :raises NotFound: if there is no such pool, or none at all.
+    :raises Forbidden: if a token may not read what is its account's own, which stands in every calendar.
     """
+    if actor is not None:
+        actor.require("bookings:read")
     now = ctx.clock.now()
     quarter = now.replace(minute=now.minute - now.minute % QUARTER, second=0, microsecond=0)
 

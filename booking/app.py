@@ -95,8 +95,7 @@ def _replica(primary: Doors, settings: Settings) -> Context | None:
     """The context of who reads calendars, with caches of its own: the other server counts its own history."""
     if not settings.replica_url:
         return None
-    standby = Db(open_engine(settings.replica_url, serving=True), primary.clock)
-    standby.patience = STANDBY_SECONDS
+    standby = Db(open_engine(settings.replica_url, serving=True), primary.clock, STANDBY_SECONDS)
     reading = ReadingDb(primary.db, standby, primary.clock)
     return Context(replace(primary, db=reading), settings)
 

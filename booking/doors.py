@@ -102,11 +102,10 @@ class Db:
     `fn` is pure over the session: it may be run again after a lost race, and what it read before is void.
     """
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, patience: float = math.inf) -> None:
+        """`patience` is how many seconds one transaction waits for PostgreSQL, with all its attempts."""
         self.engine = engine
-        self.patience = math.inf
-        """How many seconds one transaction waits for PostgreSQL, with all its attempts."""
-        self._clock = clock
+        self._clock, self._patience = clock, patience
         self._paused_until = -math.inf
         self._asking = engine.execution_options(**_asking(engine))
 
@@ -116,7 +115,7 @@ class Db:
         :raises ConcurrentUpdate: after :data:`ATTEMPTS` lost races.
         :raises Unavailable: if the database cannot be reached or written.
         """
-        with within(self.patience):
+        with within(self._patience):
             return self._repeated(name, fn)
 
     def _repeated(self, name: str, fn: Callable[[Session], T]) -> T:
@@ -156,7 +155,7 @@ class Db:
 
         :raises Unavailable: if the database cannot be reached.
         """
-        with within(self.patience):
+        with within(self._patience):
             return self._guarded(lambda: self._once(name, fn, writes=False))
 
     def ask(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
@@ -164,7 +163,7 @@ class Db:
 
         :raises Unavailable: if the database cannot be reached.
         """
-        with within(self.patience):
+        with within(self._patience):
             return self._guarded(lambda: self._asked(statement, parameters))
 
     def _asked(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:

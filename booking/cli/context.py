@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import click
@@ -58,10 +59,8 @@ def new_context(known: Settings | None = None, *, serving: bool = False) -> Cont
         ) from None
     click.get_current_context().call_on_close(engine.dispose)
     clock = SystemClock()
-    ctx = Context(Doors(clock, SystemIds(), Db(engine, clock)), known)
-    if serving:
-        ctx.db.patience = TRANSACTION_SECONDS
-    return ctx
+    db = Db(engine, clock, TRANSACTION_SECONDS if serving else math.inf)
+    return Context(Doors(clock, SystemIds(), db), known)
 
 
 def migrated_context(known: Settings) -> Context:

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
-from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from booking.config import Settings
+from booking.counting import Counts, has_room
 from booking.metrics import READINGS, REGISTRY
 
 if TYPE_CHECKING:
@@ -149,9 +150,12 @@ def _fold(folder: Path) -> None:
             path.unlink()
     for kind in ("counter", "histogram"):
         ended = [path for path in dead if path.name.startswith(f"{kind}_")]
-        if ended:
-            past = folder / f"{kind}_{_PAST}.db"
-            _add(past, [*ended, *([past] if past.exists() else [])])
+        past = folder / f"{kind}_{_PAST}.db"
+        fresh = past.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        if ended and has_room(str(fresh)):  # else they are told from their own files
+            _add(fresh, [*ended, *([past] if past.exists() else [])])
+            fresh.replace(past)
             for path in ended:
                 path.unlink()
 
@@ -161,18 +165,15 @@ def _lives(path: Path) -> bool:
     return process == _PAST or Path("/proc", process).exists()
 
 
-def _add(past: Path, files: list[Path]) -> None:
+def _add(fresh: Path, files: list[Path]) -> None:
     sums = MultiProcessCollector.merge([str(path) for path in files], accumulate=False)  # type: ignore[no-untyped-call]
-    fresh = past.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    book = MmapedDict(str(fresh))  # type: ignore[no-untyped-call]
+    book = Counts(str(fresh))
     for metric in sums:
         for sample in metric.samples:
             labels = (list(sample.labels), list(sample.labels.values()))
             key = mmap_key(metric.name, sample.name, *labels, metric.documentation)
             book.write_value(key, sample.value, 0.0)  # type: ignore[no-untyped-call]
     book.close()  # type: ignore[no-untyped-call]
-    fresh.replace(past)
 
 
 def common_folder(home: Path) -> Path:

@@ -14,12 +14,14 @@ from typing import ParamSpec, Protocol, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from sqlalchemy import Engine, QueuePool, event
 
+from booking.counting import use_held_files
 from booking.errors import BookingError
 
 P = ParamSpec("P")
 L = TypeVar("L")
 
 REGISTRY = CollectorRegistry()
+use_held_files()
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _MOMENTS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

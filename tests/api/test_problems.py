@@ -53,7 +53,7 @@ def test_a_fault_of_ours_is_noted_with_its_id_and_told_without_its_cause(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("the secret cause")
 
-    monkeypatch.setattr("booking.api.pools.capacity.pools", fail)
+    monkeypatch.setattr("booking.api.pools.listing.pools", fail)
     answer = site.nobody.get("/pools")
     body = answer.must(500, "service.error")
     assert "secret" not in answer.response.get_data(as_text=True)
@@ -70,7 +70,7 @@ def test_a_database_that_fails_is_told_as_such(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("booking.api.pools.capacity.pools", fail)
+    monkeypatch.setattr("booking.api.pools.listing.pools", fail)
     answer = site.nobody.get("/pools")
     answer.must(status, error.code)  # type: ignore[attr-defined]
     assert ("Retry-After" in answer.headers) is retries
@@ -135,7 +135,7 @@ def test_an_act_that_came_too_late_is_a_conflict(site: Site, monkeypatch: pytest
     def fail(*_: object) -> None:
         raise IllegalTransition(State.ENDED, State.ACTIVE)
 
-    monkeypatch.setattr("booking.api.pools.capacity.pools", fail)
+    monkeypatch.setattr("booking.api.pools.listing.pools", fail)
     problem = site.nobody.get("/pools").must(409, "booking.conflict")
     assert problem["detail"] == "A reservation that is ended cannot become active."
 

@@ -37,8 +37,6 @@ def set_pragmas(connection: Any, *settings: str) -> None:
 def begin(connection: Connection) -> None:
     """Begin a transaction: one that writes takes its lock here, in any other a write is refused."""
     options = connection.get_execution_options()
-    if options.get("booking_asks"):
-        return  # one statement by itself is a transaction
     writes = options.get("booking_writes", True)
     driver = connection.connection.driver_connection
     if connection.info.get("writes") is not writes:

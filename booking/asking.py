@@ -6,6 +6,7 @@ one with SQLite and 40 with PostgreSQL; a session with its transaction makes tha
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import deque, namedtuple
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import psycopg
-from sqlalchemy import Dialect, Engine, Select, event
+from sqlalchemy import Dialect, Engine, PoolProxiedConnection, Select, event
 from sqlalchemy.exc import DBAPIError
 
 Processor = Callable[[Any], Any] | None
@@ -30,6 +31,7 @@ class Asker:
         self._engine = engine
         self._pooled = engine.dialect.name != "postgresql"
         self._idle: deque[psycopg.Connection[Any]] = deque()
+        self._process = os.getpid()
         self._prepared = lru_cache(maxsize=256)(lambda statement: Prepared(statement, engine.dialect))
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
@@ -47,7 +49,7 @@ class Asker:
         return [prepared.row(one) for one in found]
 
     def _borrowed(self, text: str, values: Any) -> list[tuple[Any, ...]]:
-        connection = self._engine.raw_connection()
+        connection = self._taken()
         try:
             rows: list[tuple[Any, ...]] = connection.driver_connection.execute(text, values).fetchall()  # type: ignore[union-attr]
         except sqlite3.Error as error:
@@ -56,7 +58,15 @@ class Asker:
             connection.close()
         return rows
 
+    def _taken(self) -> PoolProxiedConnection:
+        try:
+            return self._engine.raw_connection()
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise self._told("", error, dead=True) from error
+
     def _own(self, text: str, values: Any) -> list[tuple[Any, ...]]:
+        if self._process != os.getpid():  # what it had before it forked is its parent's
+            self._idle, self._process = deque(), os.getpid()
         with suppress(IndexError):
             idle = self._idle.pop()
             try:
@@ -70,7 +80,7 @@ class Asker:
         return self._on(self._new(), text, values)
 
     def _new(self) -> psycopg.Connection[Any]:
-        taken = self._engine.raw_connection()
+        taken = self._taken()
         connection: psycopg.Connection[Any] = taken.driver_connection  # type: ignore[assignment]
         taken.detach()
         connection.autocommit = True
@@ -80,19 +90,19 @@ class Asker:
         try:
             rows = connection.execute(text, values).fetchall()
         except psycopg.Error as error:
-            told = self._told(text, error, connection.closed or connection.broken)
+            told = self._told(text, error, dead=connection.closed or connection.broken)
             connection.close()
             raise told from error
         self._idle.append(connection)
         return rows
 
-    def _told(self, text: str, error: Exception, dead: bool = False) -> Exception:
+    def _told(self, text: str, error: Exception, *, dead: bool = False) -> Exception:
         base = self._engine.dialect.loaded_dbapi.Error
         return DBAPIError.instance(text, None, error, base, hide_parameters=True, connection_invalidated=dead)
 
     def _close(self) -> None:
         with suppress(IndexError):
-            while True:
+            while self._process == os.getpid():
                 self._idle.pop().close()
 
 

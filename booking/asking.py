@@ -53,7 +53,7 @@ class Asker:
         try:
             rows: list[tuple[Any, ...]] = connection.driver_connection.execute(text, values).fetchall()  # type: ignore[union-attr]
         except sqlite3.Error as error:
-            raise self._told(text, error) from error
+            raise self._told(text, values, error) from error
         finally:
             connection.close()
         return rows
@@ -62,7 +62,7 @@ class Asker:
         try:
             return self._engine.raw_connection()
         except self._engine.dialect.loaded_dbapi.Error as error:
-            raise self._told("", error, dead=True) from error
+            raise self._told("", None, error, dead=True) from error
 
     def _own(self, text: str, values: Any) -> list[tuple[Any, ...]]:
         if self._process != os.getpid():  # what it had before it forked is its parent's
@@ -90,15 +90,17 @@ class Asker:
         try:
             rows = connection.execute(text, values).fetchall()
         except psycopg.Error as error:
-            told = self._told(text, error, dead=connection.closed or connection.broken)
+            told = self._told(text, values, error, dead=connection.closed or connection.broken)
             connection.close()
             raise told from error
         self._idle.append(connection)
         return rows
 
-    def _told(self, text: str, error: Exception, *, dead: bool = False) -> Exception:
+    def _told(self, text: str, values: Any, error: Exception, *, dead: bool = False) -> Exception:
         base = self._engine.dialect.loaded_dbapi.Error
-        return DBAPIError.instance(text, None, error, base, hide_parameters=True, connection_invalidated=dead)
+        return DBAPIError.instance(
+            text, values, error, base, hide_parameters=True, connection_invalidated=dead
+        )
 
     def _close(self) -> None:
         with suppress(IndexError):

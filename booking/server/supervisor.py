@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from booking.adapters.local import processes
 from booking.config import Settings
 from booking.server.beginning import configure_logging
 from booking.server.listening import Knock, listen
@@ -151,6 +152,7 @@ class Supervisor:
         running = [part.process for part in self._parts if part.process is not None]
         running += [part.heir.process for part in self._parts if part.heir is not None]
         running += [process for process, _ in self._leaving]
+        workers = self._workers()
         for process in running:
             process.terminate()
         until = time.monotonic() + STOP_SECONDS
@@ -160,3 +162,14 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        # A web server that was told to stop twice may be gone before its workers are.
+        while workers & self._alive() and time.monotonic() < until:
+            time.sleep(_STEP_SECONDS)
+
+    def _workers(self) -> set[tuple[int, int]]:
+        table = processes.table()
+        web = [part.process.pid for part in self._parts if part.name == "web" and part.process is not None]
+        return {(pid, table[pid].start) for root in web for pid in processes.descendants(table, root)}
+
+    def _alive(self) -> set[tuple[int, int]]:
+        return {(one.pid, one.start) for one in processes.table().values()}

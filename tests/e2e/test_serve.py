@@ -89,8 +89,7 @@ def test_control_c_in_a_terminal_stops_it_as_cleanly(service: Service) -> None:
     os.killpg(service.process.pid, signal.SIGINT)
     assert service.process.wait(60) == 0
     assert "Traceback" not in service.log
-    # Each was told to stop by a signal of its own, and is collected a moment later.
-    eventually(lambda: not set(parts) & set(processes.table()))
+    assert not set(parts) & set(processes.table())
 
 
 def test_when_it_is_killed_its_parts_end_with_it_and_the_port_is_free(service: Service) -> None:

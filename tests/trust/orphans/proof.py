@@ -219,7 +219,7 @@ class Trial:
         finding.show("full clusters with JupyterLab and Dask", len(self._chaos.deeds.full))
         finding.show("clusters at once", notes.most)
         finding.zero("clusters that ran twice at any look", len(notes.doubles))
-        self._show_seconds("cluster-seconds past end and grace", notes.seconds_past_end, 0)
+        finding.zero("cluster-seconds past end and grace", round(notes.seconds_past_end))
         self._show_take_over()
         self._show_lateness()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,7 +20,7 @@ def times(room: Ints) -> list[list[int]]:
     return counts
 
 
-class Library:
+class Library(ABC):
     """Finds what overlaps a window by a library; the peaks in it by one sweep."""
 
     def __init__(self, workload: Workload, most: int) -> None:
@@ -27,12 +28,13 @@ class Library:
         self.capacity = workload.capacity()
         self.build(workload.taken(most=most))
 
+    @abstractmethod
     def build(self, taken: Taken) -> None:
-        raise NotImplementedError
+        """Put what is taken into the library's own form."""
 
+    @abstractmethod
     def overlapping(self, a: int, b: int) -> tuple[Ints, Ints, Ints, Ints]:
         """Start, end, cores and memory of what overlaps."""
-        raise NotImplementedError
 
     def least(self, edges: Ints) -> Ints:
         """The least room of each kind in each cell."""

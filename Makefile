@@ -1,5 +1,6 @@
 # `make` alone prints this help. Everything lives in .venv; nothing else on the machine is changed,
-# except that as root `make test` installs a browser, a Java runtime and nginx where they are missing.
+# except that as root `make test` installs a browser, a Java runtime, nginx, MariaDB and RabbitMQ where they
+# are missing.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,13 +12,14 @@ BIN := .venv/bin
 BASE := .venv/.base-installed
 DEV := .venv/.dev-installed
 RIVALS := .venv/rivals/.installed
+OPENSTACK := .venv/openstack/.installed
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
-PYTEST_FLAGS ?= -q -n 2 --dist loadgroup
+PYTEST_FLAGS ?= -q -n 3 --dist loadgroup
 ARGS ?=
 
 .PHONY: help
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: install
 install: $(BASE) ## make .venv with everything that `make run` needs
@@ -26,13 +28,22 @@ install: $(BASE) ## make .venv with everything that `make run` needs
 run: $(BASE) ## install, then serve the site, the scheduler and its clusters on this machine
 	@$(BIN)/booking serve $(ARGS)
 
-.PHONY: test
-test: $(DEV) ## run the whole test suite (choose with ARGS="tests/allocator -k span")
+.PHONY: test-setup
+test-setup: $(DEV) $(OPENSTACK) ## install whatever the whole test suite needs
 	@tools/setup.sh browser
 	@tools/setup.sh java
 	@tools/setup.sh nginx
 	@tools/setup.sh trust
+	@tools/setup.sh openstack
+
+.PHONY: test
+test: test-setup ## run the whole test suite (choose with ARGS="tests/allocator -k span")
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) $(ARGS)
+
+.PHONY: openstack-test
+openstack-test: $(OPENSTACK) ## boot a real OpenStack on this machine, and run the tests that need one
+	@tools/setup.sh openstack
+	@$(BIN)/python -m pytest -q tests/openstack $(ARGS)
 
 .PHONY: cover
 cover: $(DEV) ## prove that the tests of the allocator reach every line and branch of it
@@ -73,7 +84,12 @@ lock: $(DEV) ## resolve the dependencies again (ARGS=--upgrade for newer ones)
 	@$(COMPILE) $(ARGS) pyproject.toml -o requirements/base.txt
 	@$(COMPILE) $(ARGS) -c requirements/base.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
 	@$(COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
+	@$(COMPILE) $(ARGS) requirements/openstack.in -o requirements/openstack.txt
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_house.py -k lock
+
+.PHONY: messages
+messages: $(DEV) ## collect what people read, and bring the catalogue of every language up to it
+	@$(BIN)/python tools/messages.py
 
 .PHONY: vendor
 vendor: $(DEV) ## fetch the browser libraries named in web/static/vendor/vendor.lock again
@@ -96,4 +112,10 @@ $(DEV): $(BASE) requirements/dev.txt
 $(RIVALS): $(DEV) requirements/bench.txt
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/rivals
 	@$(BIN)/uv pip install --quiet --python .venv/rivals/bin/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# The same for the services that the tests boot.
+$(OPENSTACK): $(DEV) requirements/openstack.txt
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/openstack
+	@$(BIN)/uv pip install --quiet --python .venv/openstack/bin/python --require-hashes -r requirements/openstack.txt
 	@touch $@

@@ -7,136 +7,179 @@ one with SQLite and 40 with PostgreSQL; a session with its transaction makes tha
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections import deque, namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
-from sqlalchemy import Dialect, Engine, PoolProxiedConnection, Select, event
+from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, Select, event
 from sqlalchemy.exc import DBAPIError
 
-Processor = Callable[[Any], Any] | None
+from booking.pipe import Said
+from booking.postgres import Connection
+from booking.prepared import Prepared, prepared
+
+_KEPT = 128
+"""How many answers one connection keeps at most."""
+
+
+class _Own:
+    """A connection of the asker's own, with one cursor."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+
+    def rows(self, known: Prepared, values: tuple[Any, ...]) -> Sequence[Any]:
+        return _found(self.cursor, known, values)
+
+
+class _OwnOfFile(_Own):
+    """The same of SQLite, with what it found while nobody has written.
+
+    The number `data_version` is another one as soon as any other connection has committed anything, of whichever
+    process, and this one never writes (sqlite.org/pragma.html). To ask for it costs less than any statement.
+    """
+
+    def __init__(self, cursor: Any) -> None:
+        super().__init__(cursor)
+        self._version = -1
+        self._kept: dict[tuple[str, tuple[Any, ...]], Sequence[Any]] = {}
+
+    def rows(self, known: Prepared, values: tuple[Any, ...]) -> Sequence[Any]:
+        ((version,),) = self.cursor.execute("PRAGMA data_version").fetchall()
+        if version != self._version:
+            self._version, self._kept = version, {}
+        asked = known.text, values
+        rows = self._kept.get(asked)
+        if rows is None:
+            if len(self._kept) >= _KEPT:
+                self._kept = {}
+            # Whoever commits between the number and this: the next number tells.
+            rows = self._kept[asked] = super().rows(known, values)
+        return rows
 
 
 class Asker:
-    """Asks an engine's database; on PostgreSQL over connections of its own, as many as ask at once.
+    """Asks an engine's database over connections of its own, as many as ask at once.
 
-    A statement sees one state by itself, so nobody begins or ends a transaction for it.
+    A statement sees one state by itself, so nobody begins or ends a transaction for it. To take a connection
+    from the engine's pool and to give it back costs more than the statement; only where the pool has but
+    one, that is borrowed.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._pooled = engine.dialect.name != "postgresql"
-        self._idle: deque[psycopg.Connection[Any]] = deque()
-        self._process = os.getpid()
-        self._prepared = lru_cache(maxsize=256)(lambda statement: Prepared(statement, engine.dialect))
+        self._error: type[Exception] = engine.dialect.loaded_dbapi.Error
+        self._has_own = isinstance(engine.pool, QueuePool)
+        self._kind = _OwnOfFile if engine.dialect.name == "sqlite" else _Own
+        self._idle: deque[_Own] = deque()
+        self._parents: deque[_Own] = deque()
+        """What a parent process left; not even closed here, for it may be in use there."""
         event.listen(engine, "engine_disposed", lambda _: self._close())
+        _ASKERS.add(self)
 
-    def rows(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """What it finds, as named tuples with the columns of the statement.
+    def leave_to_parent(self) -> None:
+        """Begin anew in a process that was forked."""
+        self._parents, self._idle = self._idle, deque()
+
+    def rows(self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """What it finds, as named tuples with the columns of the statement; they are others', too, and stay as they are.
 
         :raises DBAPIError: as SQLAlchemy tells what went wrong; nobody hears of a connection that had died
             since it was used last.
         """
-        prepared: Prepared = self._prepared(statement)
-        values = prepared.values(parameters)
+        known = prepared(statement, self._engine.dialect)
+        values = known.values(parameters)
         # Whoever listens to the statements of the engine hears of these, too.
-        self._engine.dispatch.before_cursor_execute(None, None, prepared.text, values, None, False)
-        found = self._borrowed(prepared.text, values) if self._pooled else self._own(prepared.text, values)
-        return [prepared.row(one) for one in found]
+        if listeners := self._engine.dispatch.before_cursor_execute:
+            listeners(None, None, known.text, values, None, False)
+        return self._by_own(known, values) if self._has_own else self._borrowed(known, values)
 
-    def _borrowed(self, text: str, values: Any) -> list[tuple[Any, ...]]:
+    def _borrowed(self, known: Prepared, values: tuple[Any, ...]) -> Sequence[Any]:
         connection = self._taken()
         try:
-            rows: list[tuple[Any, ...]] = connection.driver_connection.execute(text, values).fetchall()  # type: ignore[union-attr]
-        except sqlite3.Error as error:
-            raise self._told(text, values, error) from error
+            return _found(connection.driver_connection.cursor(), known, values)  # type: ignore[union-attr]
+        except self._error as error:
+            raise self._told(known.text, values, error) from error
         finally:
             connection.close()
-        return rows
 
     def _taken(self) -> PoolProxiedConnection:
         try:
             return self._engine.raw_connection()
-        except self._engine.dialect.loaded_dbapi.Error as error:
+        except self._error as error:
             raise self._told("", None, error, dead=True) from error
 
-    def _own(self, text: str, values: Any) -> list[tuple[Any, ...]]:
-        if self._process != os.getpid():  # what it had before it forked is its parent's
-            self._idle, self._process = deque(), os.getpid()
-        with suppress(IndexError):
-            idle = self._idle.pop()
+    def _by_own(self, known: Prepared, values: tuple[Any, ...]) -> Sequence[Any]:
+        idle = self._one_idle()
+        if idle is not None:
             try:
-                return self._on(idle, text, values)
+                return self._on(idle, known, values)
             except DBAPIError as error:
                 if not error.connection_invalidated or isinstance(
                     error.orig, psycopg.errors.ConnectionTimeout
                 ):
                     raise
                 self._close()  # a server that was restarted ended them all
-        return self._on(self._new(), text, values)
+        return self._on(self._new(), known, values)
 
-    def _new(self) -> psycopg.Connection[Any]:
-        taken = self._taken()
-        connection: psycopg.Connection[Any] = taken.driver_connection  # type: ignore[assignment]
-        taken.detach()
-        connection.autocommit = True
-        return connection
-
-    def _on(self, connection: psycopg.Connection[Any], text: str, values: Any) -> list[tuple[Any, ...]]:
+    def _one_idle(self) -> _Own | None:
+        """One that nobody uses; None where there is none, or another thread was quicker."""
         try:
-            rows = connection.execute(text, values).fetchall()
-        except psycopg.Error as error:
-            told = self._told(text, values, error, dead=connection.closed or connection.broken)
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _new(self) -> _Own:
+        taken = self._taken()
+        connection: Any = taken.driver_connection
+        taken.detach()
+        if isinstance(connection, psycopg.Connection):
+            connection.autocommit = True
+        return self._kind(connection.cursor())
+
+    def _on(self, own: _Own, known: Prepared, values: tuple[Any, ...]) -> Sequence[Any]:
+        try:
+            rows = own.rows(known, values)
+        except self._error as error:
+            connection = own.cursor.connection
+            dead = isinstance(connection, psycopg.Connection) and (connection.closed or connection.broken)
+            told = self._told(known.text, values, error, dead=dead)
             connection.close()
             raise told from error
-        self._idle.append(connection)
+        except BaseException:
+            own.cursor.connection.close()  # what was asked may still be answered: nobody must take that for theirs
+            raise
+        self._idle.append(own)
         return rows
 
     def _told(self, text: str, values: Any, error: Exception, *, dead: bool = False) -> Exception:
-        base = self._engine.dialect.loaded_dbapi.Error
         return DBAPIError.instance(
-            text, values, error, base, hide_parameters=True, connection_invalidated=dead
+            text, values, error, self._error, hide_parameters=True, connection_invalidated=dead
         )
 
     def _close(self) -> None:
         with suppress(IndexError):
-            while self._process == os.getpid():
-                self._idle.pop().close()
+            while True:
+                self._idle.pop().cursor.connection.close()
 
 
-class Prepared:
-    """A statement as the driver of one kind of database takes it."""
+def _found(cursor: Any, known: Prepared, values: tuple[Any, ...]) -> Sequence[Any]:
+    if isinstance(cursor.connection, Connection):
+        found = cursor.connection.ask([Said(known.text.encode(), values)])[0]
+    else:
+        found = cursor.execute(known.text, values).fetchall()
+    return [known.row(one) for one in found]
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-        self.text = str(compiled)
-        self._given = dict(compiled.construct_params(_check=False))
-        self._order: list[str] | None = compiled.positiontup
-        self._to_driver: dict[str, Processor] = {
-            name: bind.type.dialect_impl(dialect).bind_processor(dialect)
-            for bind, name in compiled.bind_names.items()
-        }
-        columns = list(statement.selected_columns)
-        self._from_driver: list[Processor] = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
-        ]
-        self._row: Any = namedtuple("Row", [column.key for column in columns], rename=True)  # type: ignore[misc]
 
-    def values(self, parameters: Mapping[str, Any]) -> Any:
-        """The parameters with those that stand in the statement itself, in the form of the driver."""
-        named = {**self._given, **parameters}
-        for name, processor in self._to_driver.items():
-            if processor is not None:
-                named[name] = processor(named[name])
-        return named if self._order is None else tuple(named[name] for name in self._order)
+_ASKERS: WeakSet[Asker] = WeakSet()
 
-    def row(self, found: tuple[Any, ...]) -> Any:
-        """A row with the types of the columns."""
-        return self._row._make(
-            value if processor is None else processor(value)
-            for value, processor in zip(found, self._from_driver, strict=True)
-        )
+
+def _after_fork() -> None:
+    for asker in _ASKERS:
+        asker.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -132,6 +132,9 @@ class Settings:
         1, _whole(0, 1440), "least time before the start at which a cluster begins to be made"
     )
     hold_minutes: int = _setting(15, _whole(1, 1440), "how long a hold lasts if it does not say")
+    offer_minutes: int = _setting(
+        120, _whole(1, 1440), "how long what became free is held for who waited for it"
+    )
     horizon_months: int = _setting(24, _whole(1, 120), "how far ahead may be booked at all")
     timezone: str = _setting("", str, "zone of the first pool; empty means the machine's")
     host: str = _setting("127.0.0.1", str, "address to listen on")
@@ -142,6 +145,9 @@ class Settings:
     anonymous_hours: int = _setting(12, _whole(1, 720), "how long an account made by Give it a try lasts")
     login_limit: str = _setting("10 per 5 minutes", str, "logins allowed per address and per name")
     try_limit: str = _setting("20 per hour", str, "anonymous accounts allowed per address")
+    feed_limit: str = _setting(
+        "60 per 10 minutes", str, "reads allowed per feed, and of feeds that are none per address"
+    )
     secure_cookies: bool = _setting(False, _boolean, "send cookies over https only")
     proxies: int = _setting(0, _whole(0, 10), "proxies in front, whose word on who calls is taken")
     log_format: str = _setting("text", _one_of("text", "json"), "lines of the log: text or json")

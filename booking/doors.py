@@ -11,14 +11,14 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, Select, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -46,6 +46,8 @@ SCHEMA_LOCK_SECONDS = 300
 SCHEMA_ATTEMPTS = 20
 """How often a change of the tables that lost to a writer is tried."""
 _DEADLOCK = "40P01"
+_STALE = "ck_pool_generation_not_negative"
+"""The constraint by which the table of pools refuses what was decided on an older generation."""
 POOL_SECONDS = 0.8
 """How long a transaction waits while every connection of the process is in use."""
 PAUSE_SECONDS = 1.0
@@ -159,19 +161,20 @@ class Db:
         with within(self._patience):
             return self._guarded(lambda: self._once(name, fn, writes=False))
 
-    def ask(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
+    def ask(self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) -> Sequence[Any]:
         """The rows of ONE statement, which by itself sees one state; a tenth of what :meth:`read` costs.
 
         `statement` is a constant of its module: what is made of it is kept.
 
         :raises Unavailable: if the database cannot be reached.
         """
-        with within(self._patience):
-            return self._guarded(lambda: self._asked(statement, parameters))
-
-    def _asked(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
-        with self._paused_after_silence():
-            return self._asker.rows(statement, parameters)
+        self._refuse_while_paused()
+        with nullcontext() if self._patience == math.inf else within(self._patience):
+            try:
+                return self._asker.rows(statement, parameters)
+            except (DBAPIError, PoolTimeoutError) as error:
+                self._pause_after_silence(error)
+                raise _translated(error) from error
 
     def _guarded(self, act: Callable[[], T]) -> T:
         try:
@@ -181,18 +184,30 @@ class Db:
 
     def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
         with self._paused_after_silence():
-            return self._transaction(name, fn, writes=writes)
+            try:
+                return self._transaction(name, fn, writes=writes)
+            except IntegrityError as error:
+                if _STALE in str(error.orig):
+                    raise StaleDataError("a pool is no longer at the generation that was locked") from error
+                raise
 
     @contextmanager
     def _paused_after_silence(self) -> Iterator[None]:
-        if time.monotonic() < self._paused_until:
-            raise _unavailable()
+        self._refuse_while_paused()
         try:
             yield
         except DBAPIError as error:
-            if isinstance(error.orig, psycopg.errors.ConnectionTimeout) or time_left() <= 0:
-                self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._pause_after_silence(error)
             raise
+
+    def _refuse_while_paused(self) -> None:
+        if time.monotonic() < self._paused_until:
+            raise _unavailable()
+
+    def _pause_after_silence(self, error: Exception) -> None:
+        silent = isinstance(getattr(error, "orig", None), psycopg.errors.ConnectionTimeout)
+        if isinstance(error, DBAPIError) and (silent or time_left() <= 0):
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
 
     def _transaction(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
         options: dict[str, Any] = {"booking_writes": writes}
@@ -202,6 +217,7 @@ class Db:
         with Session(self.engine, expire_on_commit=False) as session:
             connection = session.connection(execution_options=options)
             connection.info["transaction"] = name
+            session.info["connection"] = connection  # asked for by each statement, and always the same
             result = fn(session)
             # Of a reading transaction too: a rollback would empty the objects it returns, and a commit
             # brings to light what was changed by mistake.
@@ -262,6 +278,7 @@ def prepare_engine(engine: Engine, *, serving: bool = False) -> Engine:
         event.listen(engine, "checkin", sqlite.checkin)
     elif engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", postgres.connect)
+        engine.dialect.do_ping = postgres.ping(engine.dialect)  # type: ignore[method-assign, assignment]
         event.listen(engine, "connect", postgres.set_serving if serving else postgres.set_patient)
     return engine
 

@@ -93,9 +93,8 @@ class _Readings(Collector):
     def collect(self) -> Iterator[Metric]:
         found: dict[str, GaugeMetricFamily] = {}
         for name, labels, value in self._samples:
-            if name not in found:
-                told, label_names = READINGS[name]
-                found[name] = GaugeMetricFamily(name, told, labels=label_names)
+            # All are explained where any is told, also those of which there is nothing.
+            found = found or {n: GaugeMetricFamily(n, told, labels=of) for n, (told, of) in READINGS.items()}
             found[name].add_metric(labels, value)
         yield from found.values()
 

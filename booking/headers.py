@@ -18,6 +18,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+_WHO = ("Authorization", "Cookie")
+"""By what an answer knows who asks."""
+
 
 def init_app(app: Flask) -> None:
     """Set them, unless a route has said otherwise; what the API answers is kept by nobody."""
@@ -28,7 +31,10 @@ def init_app(app: Flask) -> None:
             response.headers.setdefault(name, value)
         if request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")
-            response.vary.update(("Authorization", "Cookie"))
+            if "Vary" in response.headers:
+                response.vary.update(_WHO)
+            else:  # as nearly always, and then nothing needs to be parsed
+                response.headers["Vary"] = ", ".join(_WHO)
         if request.is_secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         return response

@@ -132,6 +132,21 @@ _AUDITED_AT = Gauge(
 )
 ORPHANS = Counter("booking_orphans", "Clusters torn down because they belonged to nobody.", registry=REGISTRY)
 
+_READ_AT = Gauge(
+    "booking_platform_last_reading_timestamp_seconds",
+    "When all that a platform has was last read, in seconds since 1970.",
+    ("platform",),
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+_RESTS = Gauge(
+    "booking_platform_rests",
+    "Whether a platform is left alone for a moment because it did not answer as it should.",
+    ("platform",),
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+
 READINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "booking_build_info": ("What runs; always 1.", ("version", "database")),
     "booking_database_up": ("Whether the database could be read just now.", ()),
@@ -142,8 +157,23 @@ READINGS: dict[str, tuple[str, tuple[str, ...]]] = {
     "booking_scheduler_led": ("Whether a scheduler has renewed its lead within three terms.", ()),
     "booking_scheduler_paused": ("Whether the scheduler is paused.", ()),
     "booking_pool_closed": ("Whether an audit has closed the pool.", ("pool",)),
+    "booking_platform_answers": (
+        "Whether the platform answered as it should when last asked.",
+        ("platform",),
+    ),
+    "booking_pledges": ("Pledges that are wanted or there, by phase.", ("platform", "phase")),
 }
 """What is read from the rows when somebody asks, the same whichever process is asked: name, help, labels."""
+
+
+def platform_read(platform: str, at: datetime) -> None:
+    """Everything that a platform has was read."""
+    _READ_AT.labels(platform).set(at.timestamp())
+
+
+def platform_rests(platform: str, rests: bool) -> None:
+    """Whether its lane leaves it alone for a moment."""
+    _RESTS.labels(platform).set(rests)
 
 
 def names() -> set[str]:

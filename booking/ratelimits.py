@@ -1,6 +1,6 @@
 """Rate limits of the ways in, counted in our database, so that every process shares one count.
 
-Nothing that reads asks here. Where the database cannot count, nobody comes in.
+Of what reads, feeds alone ask here: whoever knows the address needs no account. Where the database cannot count, nobody comes in.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class DatabaseStorage(Storage):
 def check(settings: Settings) -> None:
     """:raises SettingsError: naming each rate that cannot be read."""
     faults = []
-    for name in ("login_limit", "try_limit"):
+    for name in ("login_limit", "try_limit", "feed_limit"):
         try:
             parse(getattr(settings, name))
         except ValueError:
@@ -117,6 +117,18 @@ def spend_try(ctx: Context, address: str | None) -> None:
     :raises Unavailable: if it cannot be counted.
     """
     _spend(ctx, parse(ctx.settings.try_limit), "try from", address or "nowhere")
+
+
+def spend_feed(ctx: Context, address: str | None, account_id: str | None) -> None:
+    """Count a read of a feed against the feed, or of one that is nobody's against the address.
+
+    Calendars of many people come from one address, so that no feed suffers from another's readers.
+
+    :raises TooMany: if it has had its share.
+    :raises Unavailable: if it cannot be counted.
+    """
+    key = ("feed of", account_id) if account_id else ("feed from", address or "nowhere")
+    _spend(ctx, parse(ctx.settings.feed_limit), *key)
 
 
 def _spend(ctx: Context, item: RateLimitItem, *key: str) -> None:

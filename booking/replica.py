@@ -101,7 +101,7 @@ class ReadingDb(Db):
     def read(self, name: str, fn: Callable[[Session], T]) -> T:
         return self._either(lambda db: db.read(name, fn))
 
-    def ask(self, statement: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    def ask(self, statement: Select[*tuple[Any, ...]], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         return self._either(lambda db: db.ask(statement, parameters))
 
     def place(self) -> Place | None:

@@ -17,7 +17,8 @@ from apscheduler.triggers.base import BaseTrigger
 from booking import logs, metrics
 from booking.adapters.base import Provisioner, ProvisionerError
 from booking.errors import BookingError
-from booking.services import audit, clusters, housekeeping, leadership, pausing, work
+from booking.lanes import Lanes
+from booking.services import audit, clusters, housekeeping, leadership, offering, pausing, work
 from booking.services.context import Context
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ _PASSES = 20
 """How often one tick goes on while there is more to do, before it lets the next one renew the term."""
 
 
+_LOOK_SECONDS = 60.0
+"""How often the whole waiting list is looked at."""
 _STEADY = timedelta(seconds=1)
 """A clock that is corrected by less has not jumped."""
 
@@ -33,14 +36,20 @@ _STEADY = timedelta(seconds=1)
 class Scheduler:
     """One scheduler of any number; only the one that leads does anything."""
 
-    def __init__(self, ctx: Context, provisioner: Provisioner, holder: str) -> None:
+    def __init__(
+        self, ctx: Context, provisioner: Provisioner, holder: str, lanes: Lanes | None = None
+    ) -> None:
         self._ctx = ctx
         self._provisioner = provisioner
+        self._lanes = lanes
         self._holder = holder
         self._epoch: int | None = None
         self._seen_at: datetime | None = None
         self._swept_at: datetime | None = None
         self._audited_at: datetime | None = None
+        self._offered_at: datetime | None = None
+        self._looked: dict[str, int] = {}
+        """At which generation of each pool its waiting list was looked at."""
         self._ticks = 0
 
     def tick(self) -> bool:
@@ -75,7 +84,7 @@ class Scheduler:
         if epoch != self._epoch:
             log.info("leading with epoch %s", epoch)
             clusters.look_again(self._ctx, self._ctx.clock.now())
-            self._epoch, self._swept_at, self._audited_at = epoch, None, None
+            self._epoch, self._swept_at, self._audited_at, self._offered_at = epoch, None, None, None
         self._follow_clock()
         why = pausing.reason(self._ctx)
         more = self._work(epoch) if why is None else self._rest(why)
@@ -99,8 +108,17 @@ class Scheduler:
     def _work(self, epoch: int) -> bool:
         done = work.do_due(self._ctx, epoch, self._provisioner.name)
         looked = clusters.converge(self._ctx, epoch, self._provisioner)
+        if self._lanes is not None:
+            self._lanes.run(epoch)
+        self._offer(epoch)
         self._reconcile(epoch)
         return done == work.BATCH or looked == clusters.BATCH
+
+    def _offer(self, epoch: int) -> None:
+        """Look at who waits where something has changed, and now and then at all: time, too, changes what may be had."""
+        if self._is_due(self._offered_at, _LOOK_SECONDS):
+            self._offered_at, self._looked = self._ctx.clock.now(), {}
+        self._looked = offering.offer_due(self._ctx, epoch, self._looked)
 
     def _rest(self, why: str) -> bool:
         """Make and end nothing; now and then tell why, and how the outside differs from the rows."""
@@ -112,6 +130,8 @@ class Scheduler:
                 log.warning("paused: %s; the outside could not be listed: %s", why, error)
             else:
                 log.warning("paused: %s; clusters: %s; `booking resume` goes on", why, differs)
+            if self._lanes is not None:
+                self._lanes.compare(why)
         return False
 
     def _is_due(self, last: datetime | None, seconds: float) -> bool:
@@ -159,7 +179,7 @@ class Scheduler:
             self.tick()
         except BookingError as error:
             log.warning("tick: %s", error)
-        except Exception:
+        except Exception:  # one beat that fails must not be the last
             log.exception("tick failed")
 
 

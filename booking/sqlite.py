@@ -23,7 +23,25 @@ def connect(connection: Any, _record: object) -> None:
     """Prepare a new connection."""
     connection.isolation_level = None
     wait = f"busy_timeout={LOCK_SECONDS * 1000}"
-    set_pragmas(connection, wait, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+    set_pragmas(connection, wait)
+    _keep_a_log(connection)
+    set_pragmas(connection, "synchronous=FULL", "foreign_keys=ON")
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Switch a new file to its write-ahead log; a file that has one is left as it is.
+
+    Of several processes that open a new file at once one switches it. The others are told at once that it is
+    locked, whatever they said of waiting: SQLite does not wait where two could wait for each other.
+    """
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return set_pragmas(connection, "journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_SECONDS)
 
 
 def set_pragmas(connection: Any, *settings: str) -> None:

@@ -9,12 +9,25 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from _pytest.nodeid import NodeId
 from sqlalchemy import URL, Engine, make_url
 
 from booking import migrate
 from booking.doors import Db, Doors, open_engine
 from tests.support.doors import Opened, SequenceIds, TestClock
 from tests.support.postgres import PostgresServer, database
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of an `xdist_group` in one process.
+
+    pytest-xdist 3.8 writes the group into `_nodeid`, from which pytest 9.2 no longer reads a test's name.
+    """
+    for item in items:
+        named = getattr(item, "_nodeid", "")
+        if named.startswith(f"{item.nodeid}@"):
+            item._id = NodeId.parse(named)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select, t
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
+from booking import sqlite
 from booking.doors import ATTEMPTS, Db, SystemClock, SystemIds, prepare_engine
 from booking.errors import ConcurrentUpdate, Unavailable
 from booking.models import Base, Platform, Pool
@@ -285,3 +287,41 @@ def test_ids_are_twenty_plain_characters_and_secrets_are_long_and_none_comes_twi
     assert (len(drawn), len(secrets)) == (500, 500)
     assert all(re.fullmatch("[a-z0-9]{20}", one) for one in drawn)
     assert all(re.fullmatch("[A-Za-z0-9_-]{43}", one) for one in secrets)
+
+
+class Busy:
+    """A connection to a new file that other processes are just opening, too: so often it is locked."""
+
+    def __init__(self, locked: int) -> None:
+        self.locked = locked
+        self.told: list[str] = []
+
+    def cursor(self) -> Busy:
+        return self
+
+    def execute(self, text: str) -> None:
+        if "journal_mode" in text and self.locked > 0:
+            self.locked -= 1
+            raise sqlite3.OperationalError("database is locked")
+        if "journal_mode" in text and self.locked < 0:
+            raise sqlite3.OperationalError("disk I/O error")
+        self.told.append(text)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_new_file_that_others_open_at_the_same_time_is_waited_for() -> None:
+    connection = Busy(3)
+    sqlite.connect(connection, None)
+    assert connection.told[1:] == [
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA foreign_keys=ON",
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_not_waited_for() -> None:
+    connection = Busy(-1)
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        sqlite.connect(connection, None)

@@ -67,10 +67,11 @@ def files_below(folder: str, prefix: str) -> set[str]:
     }
 
 
-def test_the_wheel_holds_every_template_static_file_and_migration(wheel: Path) -> None:
+def test_the_wheel_holds_every_template_static_file_migration_and_catalogue(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
     wanted = files_below("web", "booking/_web") | files_below("migrations", "booking/_migrations")
+    wanted |= files_below("booking/translations", "booking/translations")
     assert wanted - inside == set()
     strangers = {name for name in inside if not name.startswith(("booking/", "booking-"))}
     assert strangers == set()

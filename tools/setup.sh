@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the Makefile needs: `venv LOCK`, `browser`, `java`, `nginx` or `trust`.
+# Brings what the Makefile needs: `venv LOCK`, `browser`, `java`, `nginx`, `trust` or `openstack`.
 #
 # As root on Debian, missing system packages are installed; anybody else is told what to install.
 set -euo pipefail
@@ -91,8 +91,15 @@ trust)
     command -v faketime >/dev/null || missing+=(faketime)
     if [ ${#missing[@]} -gt 0 ]; then need_packages "the proofs of trust break real processes" "${missing[@]}"; fi
     ;;
+openstack)
+    # The tests start servers of their own from these programs; those that the packages start are left alone.
+    missing=()
+    PATH=$PATH:/usr/sbin command -v mariadbd >/dev/null || missing+=(mariadb-server)
+    PATH=$PATH:/usr/sbin command -v rabbitmq-server >/dev/null || missing+=(rabbitmq-server)
+    if [ ${#missing[@]} -gt 0 ]; then need_packages "the OpenStack of the tests needs its servers" "${missing[@]}"; fi
+    ;;
 *)
-    say "usage: tools/setup.sh venv LOCK | browser | java | nginx | trust"
+    say "usage: tools/setup.sh venv LOCK | browser | java | nginx | trust | openstack"
     exit 2
     ;;
 esac

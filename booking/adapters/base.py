@@ -1,4 +1,4 @@
-"""The provisioner port: how a cluster is made, observed, extended and ended.
+"""The ports to a platform: how a cluster is made, observed, extended and ended, and what the platform sets aside.
 
 Every provisioner keeps the contract in `tests/adapters/contract.py`. The rules that make it safe
 to be killed between any two steps:
@@ -14,7 +14,7 @@ to be killed between any two steps:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,6 +53,10 @@ class ClusterSpec:
     """The deadline that the cluster itself keeps."""
     notebook_url: str | None = None
     """A notebook or repository to open on start."""
+    revision: int = 1
+    """Of the reservation's span; it advances with every change."""
+    binding: Mapping[str, str] = field(default_factory=dict)
+    """What the platform has set aside for it, as :attr:`Pledged.binding` told; empty where platforms pledge nothing."""
 
     def as_json(self) -> dict[str, Any]:
         """The same in plain values, for adapters that keep it outside."""
@@ -150,6 +154,12 @@ def checked_id(reservation_id: str) -> str:
     return reservation_id
 
 
+def refuse_passed(spec: ClusterSpec, now: datetime) -> None:
+    """:raises ProvisionerError: if the deadline of a cluster has passed; no later try will pass."""
+    if spec.ends_at <= now:
+        raise ProvisionerError("The deadline of this cluster has passed.", transient=False)
+
+
 def outside_name(reservation_id: str) -> str:
     """The name of a reservation's cluster in every outside system."""
     return f"bk-{reservation_id}"
@@ -158,3 +168,177 @@ def outside_name(reservation_id: str) -> str:
 def is_ours(tag: object, installation: str) -> bool:
     """Whether what carries this tag belongs to the installation; what carries none is taken for ours."""
     return not tag or not installation or tag == installation
+
+
+class PledgeState(StrEnum):
+    """What is seen of a pledge outside."""
+
+    ABSENT = "absent"
+    """Nothing is set aside."""
+    PENDING = "pending"
+    """It is set aside; its time has not come."""
+    ACTIVE = "active"
+    """Clusters may be placed in it."""
+    CHANGING = "changing"
+    """The platform is at work on it; look again."""
+    OVER = "over"
+    """Its time has passed, or it was given back; remains may be listed."""
+    BROKEN = "broken"
+    """The platform says that it cannot keep it, or less is set aside than was asked for."""
+
+
+@dataclass(frozen=True)
+class Pledged:
+    """One look at what a platform has set aside for a reservation."""
+
+    state: PledgeState
+    revision: int = 0
+    """Of the reservation that it was made or changed for."""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    reference: str = ""
+    """Its id in the platform's own words."""
+    binding: Mapping[str, str] = field(default_factory=dict)
+    """How a provisioner places machines in it, by what the platform calls it; filled once that is known."""
+    detail: str = ""
+    """One plain sentence for administrators."""
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """What somebody else has reserved on the platform, outside of this service; amounts whole, memory in MiB."""
+
+    reference: str
+    starts_at: datetime
+    ends_at: datetime
+    cores: int
+    memory_mib: int
+    owner: str = ""
+    """Whose it is, in the platform's own words."""
+    name: str = ""
+    """As its owner called it."""
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What a platform asks before it reserves, as its filter hands it on."""
+
+    wanted: Stranger
+    """As it would be; without a reference, it is not there yet."""
+    reservation_id: str = ""
+    """Of ours that it is for; empty for a stranger's."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine that a platform really has."""
+
+    name: str
+    cores: int
+    memory_mib: int
+    disk_gib: int = 0
+    gpus: int = 0
+    is_up: bool = True
+    detail: str = ""
+    """Why it is not up, in one plain sentence."""
+
+
+class PlatformFault(ProvisionerError):
+    """It says nothing about the thing that was asked for: the next one would fare the same."""
+
+
+class Unreachable(PlatformFault):
+    """The platform does not answer."""
+
+
+class NotEnough(ProvisionerError):
+    """The platform has less than is asked of it; a later try may pass."""
+
+
+class Misconfigured(PlatformFault):
+    """The platform knows us not, or lets us not; only its or our operator can change that."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, transient=False)
+
+
+class Pledges(Protocol):
+    """The port to a platform that reserves by itself (OpenStack Blazar); raises :class:`ProvisionerError`.
+
+    Every platform keeps the contract in `tests/adapters/pledging.py`. Its rules are those of a provisioner:
+    the outside name derives from the reservation, what is asked for twice is there once, and the truth
+    is outside. One more: what the platform answers is never the arbiter of a promise, for it may grant
+    the same machine twice; our ledger is.
+    """
+
+    name: str
+    may_change: bool
+    """Whether what is set aside can be lengthened, shortened or resized; otherwise it can only be given back."""
+
+    def pledge(self, spec: ClusterSpec) -> Pledged:
+        """Have exactly that set aside: made if it is absent, changed if span or size differ; idempotent.
+
+        :raises NotEnough: if the platform refuses for want of resources; what was set aside before stays.
+        """
+
+    def look(self) -> Mapping[str, Pledged]:
+        """All pledges of this installation by reservation id, of which the past may be listed too; one question."""
+
+    def release(self, reservation_id: str) -> None:
+        """Give it back, and remove what is listed of it; safe on unknown and half-made ones."""
+
+    def strangers(self) -> tuple[Stranger, ...]:
+        """What others have reserved now or later on the same resources."""
+
+    def inquiry(self, asked: Mapping[str, Any]) -> Inquiry:
+        """What the platform asks by these values; it is read here, and nobody is asked.
+
+        :raises ValueError: if they make no sense.
+        """
+
+
+class Stock(Protocol):
+    """The port to what a platform physically has; raises :class:`ProvisionerError`."""
+
+    def hosts(self) -> tuple[Host, ...]:
+        """Every machine that pools on it may count on, also those that are down."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that a platform must have or let us do, and whether it is so."""
+
+    what: str
+    ok: bool
+    detail: str = ""
+
+
+def _nothing() -> Iterable[Checked]:
+    return ()
+
+
+def _no_tokens(_reservation_id: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All that is spoken to one platform."""
+
+    provisioner: Provisioner
+    pledges: Pledges | None = None
+    """None where the platform sets nothing aside by itself."""
+    stock: Stock | None = None
+    """None where it is not asked what it has."""
+    tokens: Callable[[str], Mapping[str, str]] = _no_tokens
+    """The tokens of a reservation's cluster by endpoint, without asking the platform: pages call this."""
+    checks: Callable[[], Iterable[Checked]] = _nothing
+    """Asks the platform, one after another, for all that is needed; changes nothing there, raises nothing."""
+
+
+class SettingsFault(ValueError):
+    """What is wrong with the settings of a platform, by setting."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name} {fault}" for name, fault in faults.items()))
+        self.faults = dict(faults)

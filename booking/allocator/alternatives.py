@@ -95,6 +95,32 @@ def alternatives(
     return list(best_of_kind.values())[:MOST]
 
 
+def nearest(
+    place: Place,
+    package: Package,
+    sharing: Sharing,
+    spans: Sequence[Span],
+    kept: Sequence[Span],
+    allowed: Allowed,
+) -> list[Span | None]:
+    """For each span the one of its length, earlier or later, that costs least regret; None if there is none.
+
+    None of them overlaps another, nor those that are kept. O(spans x slots).
+    """
+    runs = free_runs(place, package.demand)
+    found: list[Span | None] = []
+    for span in spans:
+        moves = moved(place, runs, [span])
+        clear = np.ones(len(moves.regrets), dtype=np.bool_)
+        for other in (*kept, *(one for one in found if one is not None)):
+            first, last = other.minutes
+            clear &= (moves.ends[0] <= first) | (moves.starts[0] >= last)
+        wish = Wish(package, sharing, (span,))
+        best = _best(Kind.LATER, place, wish, moves.where(clear), allowed)
+        found.append(best.spans[0] if best else None)
+    return found
+
+
 def _rank(alternative: Alternative) -> tuple[float, Span, str, str]:
     return alternative.regret, alternative.spans[0], alternative.pool_id, alternative.package.name
 

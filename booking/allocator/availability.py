@@ -6,15 +6,17 @@ Time is reduced first, the division comes once at the end: floor and minimum com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from booking.allocator.package import Sharing
 from booking.allocator.resources import KINDS, Resources
-from booking.allocator.timeline import Amounts, Side, Timeline
+from booking.allocator.timeline import Amounts, Cells, Side, Timeline
 
 Counts = npt.NDArray[np.int64]
+AnyAmounts = npt.NDArray[Any]
 
 
 def free(timeline: Timeline, sharing: Sharing) -> Amounts:
@@ -28,43 +30,80 @@ def level0_room(timeline: Timeline, reserve: Resources) -> Amounts:
     return room[:, None] - timeline.side(Side.LEVEL0)
 
 
-def counts(
-    timeline: Timeline, room: Amounts, edges: Sequence[int], demands: Sequence[Resources]
-) -> tuple[Counts, Counts]:
-    """`count` and `best` by `[package, cell]`: how many fit for the whole cell, and at its best moment.
+class Demands:
+    """What several packages ask for, made ready to be counted against whatever room there is.
+
+    :raises ValueError: if one of them asks for nothing.
+    """
+
+    def __init__(self, demands: Sequence[Resources]) -> None:
+        self._number = len(demands)
+        need = np.array([demand.vector() for demand in demands], dtype=np.float64).reshape(-1, len(KINDS))
+        asked = need > 0
+        if not asked.any(axis=1).all():
+            raise ValueError("a demand asks for at least one kind")
+        self._kinds = [
+            # Where all ask for a kind, nothing is masked; that is so for nearly every package.
+            (kind, need[:, kind, None], None if asked[:, kind].all() else asked[:, kind, None])
+            for kind in np.flatnonzero(asked.any(axis=0)).tolist()
+        ]
+        self.kinds = max((kind for kind, *_ in self._kinds), default=0) + 1
+        """How many of the kinds, from the first on, hold all that is asked for."""
+
+    def times(self, room: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """How many times each goes into the room, per column: the least over the kinds that it asks for."""
+        times: npt.NDArray[np.float64] | None = None
+        for kind, amounts, asked in self._kinds:
+            if asked is None:
+                part = room[kind] / amounts
+            else:
+                part = np.full((self._number, room.shape[1]), np.inf)
+                np.divide(room[kind], amounts, where=asked, out=part)
+            times = part if times is None else np.minimum(times, part, out=times)
+        return np.empty((0, room.shape[1])) if times is None else times
+
+
+def counts(timeline: Timeline, room: Amounts, edges: Sequence[int] | Amounts, demands: Demands) -> Counts:
+    """How many of each fit for the whole of each cell, by `[package, cell]`.
 
     `edges` are the n + 1 boundaries of n cells in minutes, within the timeline; an edge may fall
-    inside a slot, since amounts are constant there. Negative room counts as none. A best moment is one
-    moment for all kinds together, hence the division before the maximum there. O(packages x kinds x slots).
+    inside a slot, since amounts are constant there. Negative room counts as none. O(kinds x slots).
+
+    :raises ValueError: if the timeline does not cover the cells.
     """
-    first, last = timeline.slot_range(edges[0], edges[-1])
-    ends = np.asarray(edges, dtype=np.int64)
-    low = np.searchsorted(timeline.marks, ends[:-1], side="right") - 1
-    high = np.searchsorted(timeline.marks, ends[1:])
-    # One column more than is read: reduceat takes no index at the very end.
-    window = np.zeros((room.shape[0], last - first + 1), dtype=np.int64)
-    np.maximum(room[:, first:last], 0, out=window[:, :-1])
-    pairs = np.empty(2 * len(low), dtype=np.int64)
-    pairs[0::2], pairs[1::2] = low - first, high - first
-    least = np.minimum.reduceat(window, pairs, axis=1)[:, 0::2]
-    need = np.array([demand.vector() for demand in demands], dtype=np.int64).reshape(-1, len(KINDS))
-    best = np.maximum.reduceat(_times(window, need), pairs, axis=1)[:, 0::2]
-    # Floor, minimum and maximum commute. The quotients are exact to the unit below 2^53.
-    return np.floor(_times(least, need)).astype(np.int64), np.floor(best).astype(np.int64)
+    cells = timeline.cells(edges)
+    return _whole(demands.times(_some(_folded(np.minimum, cells.within(room[: demands.kinds]), cells))))
 
 
-def _times(room: Amounts, need: Amounts) -> npt.NDArray[np.float64]:
-    """How many times each need goes into the room, per column: the least over the kinds it asks for.
+def best_counts(
+    timeline: Timeline, room: Amounts, edges: Sequence[int] | Amounts, demands: Demands
+) -> Counts:
+    """The same at the best moment of each cell.
 
-    :raises ValueError: if a need asks for nothing.
+    That is one moment for all kinds together, hence the division before the maximum. O(packages x kinds x slots).
     """
-    if not (need > 0).any(axis=1).all():
-        raise ValueError("a demand asks for at least one kind")
-    times = np.full((len(need), room.shape[1]), np.inf)
-    for kind, amounts in enumerate(need.T):
-        asked = amounts > 0
-        times[asked] = np.minimum(times[asked], room[kind] / amounts[asked, None])
-    return times
+    cells = timeline.cells(edges)
+    return _whole(_folded(np.maximum, demands.times(_some(cells.within(room[: demands.kinds]))), cells))
+
+
+def _folded(fold: np.ufunc, amounts: AnyAmounts, cells: Cells) -> AnyAmounts:
+    """The least or the most in each cell."""
+    # From where a cell begins to where the next does; a last slot that both have comes by itself.
+    folded = fold.reduceat(amounts, cells.first, axis=1)
+    if cells.last is not None:
+        fold(folded, amounts.take(cells.last, axis=1), out=folded)
+    return folded
+
+
+def _some(room: Amounts) -> npt.NDArray[np.float64]:
+    """No less than none, as numbers that are divided; exact to the unit below 2^53, as the quotients are."""
+    some: npt.NDArray[np.float64] = np.maximum(room, 0.0)
+    return some
+
+
+def _whole(times: npt.NDArray[np.float64]) -> Counts:
+    """Floor, minimum and maximum commute."""
+    return times.astype(np.int64)
 
 
 def fits(timeline: Timeline, room: Amounts, minutes: tuple[int, int], demand: Resources) -> bool:

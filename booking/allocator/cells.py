@@ -14,10 +14,11 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from booking.allocator.span import Span, instant_of, minute_of
+from booking.allocator.span import EPOCH, Span, instant_of, minute_of
 
 _DAY = 24 * 60
 _QUARTER = 15
+_MINUTE = timedelta(minutes=1)
 
 
 class Granularity(StrEnum):
@@ -116,11 +117,18 @@ def boundaries(zone: ZoneInfo, span: Span, granularity: Granularity) -> list[int
 
 def cell_at(zone: ZoneInfo, instant: datetime, granularity: Granularity) -> Span:
     """The cell that holds the instant."""
-    minute = (instant - instant_of(0)) // timedelta(minutes=1)
-    edges = boundaries(zone, Span.of_minutes(minute, minute + 1), granularity)
-    return Span.of_minutes(edges[0], edges[1])
+    return Span.of_minutes(*_cell(zone, (instant - EPOCH) // _MINUTE, granularity))
 
 
 def is_aligned(zone: ZoneInfo, instant: datetime, granularity: Granularity) -> bool:
     """Whether the instant is the edge of a cell."""
-    return cell_at(zone, instant, granularity).start == instant
+    minute, rest = divmod(instant - EPOCH, _MINUTE)
+    return not rest and _cell(zone, minute, granularity)[0] == minute
+
+
+def _cell(zone: ZoneInfo, minute: int, granularity: Granularity) -> tuple[int, int]:
+    """Both edges of the cell that holds the minute."""
+    year = instant_of(minute).year
+    starts = _starts(zone, year - 1, year + 1, granularity)
+    following = bisect_right(starts, minute)
+    return starts[following - 1], starts[following]

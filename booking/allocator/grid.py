@@ -14,6 +14,7 @@ from booking.allocator.cells import Granularity, boundaries, offsets
 from booking.allocator.span import Span, instant_of
 
 Minutes = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.intp]
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 
@@ -28,23 +29,23 @@ class Grid:
 
     def within(self, start: int, end: int) -> Grid:
         """The edges of `[start, end]`, both ends included."""
-        first, last = np.searchsorted(self.edges, (start, end + 1))
+        first, last = self.edges.searchsorted((start, end + 1))
         return Grid(self.granularity, self.edges[first:last], self.walls[first:last])
 
-    def ends(self, length: timedelta) -> Minutes:
-        """For each edge as a start, the index of the end; the number of edges where it lies beyond them.
+    def ends(self, length: timedelta, begins: Indices | None = None) -> Indices:
+        """For each edge as a start, the index of the end; the number of edges or more where it lies beyond them.
 
         On a day grid whole days are civil days: the n-th later edge. All else is elapsed time, up to
-        the next edge.
+        the next edge. Of the edges with the indices `begins` only, where they are told.
 
         :raises ValueError: if the length is not positive.
         """
         if length <= timedelta(0):
             raise ValueError("a length is more than nothing")
-        count = len(self.edges)
         if self.granularity is Granularity.DAY and not length % _DAY:
-            return np.minimum(np.arange(count, dtype=np.int64) + length // _DAY, count)
-        return np.searchsorted(self.edges, self.edges - (-length // _MINUTE)).astype(np.int64)
+            return (np.arange(len(self.edges)) if begins is None else begins) + length // _DAY
+        starts = self.edges if begins is None else self.edges.take(begins)
+        return self.edges.searchsorted(starts - (-length // _MINUTE))
 
     @cached_property
     def _reached(self) -> Minutes:
@@ -60,9 +61,10 @@ class Grid:
         return np.where(walls < self.walls[0], len(self.edges), found)
 
 
-def grid_over(zone: ZoneInfo, span: Span, granularity: Granularity) -> Grid:
-    """The grid of the edges within the span, both ends included; whole years of it are kept."""
-    return _years(zone, span.start.year - 1, span.end.year + 1, granularity).within(*span.minutes)
+def grid_over(zone: ZoneInfo, start: int, end: int, granularity: Granularity) -> Grid:
+    """The grid of the edges within `[start, end]` minutes, both ends included; whole years of it are kept."""
+    years = _years(zone, instant_of(start).year - 1, instant_of(end).year + 1, granularity)
+    return years.within(start, end)
 
 
 def wall_minute(zone: ZoneInfo, minute: int) -> int:

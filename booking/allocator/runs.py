@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +14,9 @@ from booking.allocator.grid import Grid, Minutes, grid_over
 from booking.allocator.resources import Resources
 from booking.allocator.span import Span, minute_of
 from booking.allocator.timeline import Amounts, Timeline
+
+_MINUTE = timedelta(minutes=1)
+_NOTHING = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,50 @@ class Runs:
 
 def free_runs(place: Place, demand: Resources, window: Span | None = None) -> Runs:
     """The runs of a place within a window; beyond the timeline nothing is known, so nothing fits."""
-    timeline = place.timeline
-    first = max(minute_of(place.start_from), timeline.base)
-    last = min(minute_of(place.horizon), timeline.end)
-    if window is not None:
-        start, end = window.minutes
-        first, last = max(first, start), min(last, end)
+    first, last = _known(place, window)
     if first >= last:
-        nothing = np.empty(0, dtype=np.int64)
-        return Runs(Grid(place.granularity, nothing, nothing), nothing)
-    grid = grid_over(place.zone, Span.of_minutes(first, last), place.granularity)
+        return Runs(Grid(place.granularity, _NOTHING, _NOTHING), _NOTHING)
+    grid = grid_over(place.zone, first, last, place.granularity)
     return Runs(grid, until(place, demand, grid.edges))
+
+
+def _known(place: Place, window: Span | None) -> tuple[int, int]:
+    """From which minute to which anything may be searched; the first is not before the last if nowhere."""
+    first = max(minute_of(place.start_from), place.timeline.base)
+    last = min(minute_of(place.horizon), place.timeline.end)
+    if window is None:
+        return first, last
+    start, end = window.minutes
+    return max(first, start), min(last, end)
+
+
+def free_pieces(
+    place: Place, demand: Resources, window: Span, shortest: timedelta
+) -> tuple[Minutes, Minutes]:
+    """Where the maximal pieces within a window begin and end in which the demand fits, in order; none shorter.
+
+    Far cheaper than the runs where few are looked at: nothing is asked of edges outside of them.
+    """
+    first, last = _known(place, window)
+    if first >= last:
+        return _NOTHING, _NOTHING
+    low, high = place.timeline.slot_range(first, last)
+    # With a slot before and one after, in which nothing fits: so every piece has a start and an end.
+    fits = np.zeros(high - low + 2, dtype=np.bool_)
+    _fitting(place.room[:, low:high], demand, fits[1:-1])
+    (changes,) = (fits[1:] != fits[:-1]).nonzero()
+    marks = place.timeline.marks.take(low + changes)
+    starts, ends = np.maximum(marks[0::2], first), np.minimum(marks[1::2], last)
+    long = ends - starts >= shortest // _MINUTE
+    return starts[long], ends[long]
+
+
+def _fitting(room: Amounts, demand: Resources, out: npt.NDArray[np.bool_]) -> None:
+    """Note in `out` in which slots the demand fits, which asks for at least one kind."""
+    (kind, amount), *others = ((kind, amount) for kind, amount in enumerate(demand.vector()) if amount)
+    np.greater_equal(room[kind], amount, out=out)
+    for kind, amount in others:
+        out &= room[kind] >= amount
 
 
 def until(place: Place, demand: Resources, minutes: Minutes) -> Minutes:

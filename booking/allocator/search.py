@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from booking.allocator.alternatives import Alternative, Kind, Wish, alternatives
-from booking.allocator.grid import grid_over
+from booking.allocator.alternatives import Alternative, Kind, Wish, alternatives, nearest
+from booking.allocator.cells import Granularity
+from booking.allocator.grid import Grid, Indices, grid_over
 from booking.allocator.resources import Resources
-from booking.allocator.runs import Place, free_runs, until
+from booking.allocator.runs import Place, free_pieces, until
 from booking.allocator.span import Span, instant_of, minute_of
 from booking.allocator.timeline import Segment
 
@@ -24,8 +25,11 @@ __all__ = [
     "extension",
     "find_slots",
     "latest_end",
+    "nearest",
 ]
 _MONTH = 31 * 24 * 60
+_FORWARD = timedelta(hours=12)
+"""How much shorter days may be together than as many times 24 hours: no clock has gone forward by more."""
 
 
 def find_slots(place: Place, demand: Resources, length: timedelta, window: Span, limit: int) -> list[Span]:
@@ -36,11 +40,33 @@ def find_slots(place: Place, demand: Resources, length: timedelta, window: Span,
 
     :raises ValueError: if the length is not positive.
     """
-    runs = free_runs(place, demand, window)
-    edges, ends = runs.grid.edges, runs.grid.ends(length)
-    starts = np.arange(len(edges), dtype=np.int64)
-    found = np.flatnonzero(runs.fit(starts, ends))[: max(limit, 0)]
-    return [Span.of_minutes(int(edges[index]), int(edges[ends[index]])) for index in found]
+    if length <= timedelta(0):
+        raise ValueError("a length is more than nothing")
+    shortest = length - _FORWARD if place.granularity is Granularity.DAY else length
+    starts, ends = free_pieces(place, demand, window, shortest)
+    if not len(starts):
+        return []
+    grid = grid_over(place.zone, int(starts[0]), int(ends[-1]), place.granularity)
+    edges = grid.edges
+    begins, lasts = edges.searchsorted(starts), edges.searchsorted(ends, side="right") - 1
+    found: list[Span] = []
+    for piece in _holding(grid, length, begins, lasts):
+        # Whoever begins later ends later, so those that fit are the first.
+        begin = np.arange(begins[piece], min(begins[piece] + limit - len(found), lasts[piece]))
+        end = grid.ends(length, begin)
+        end = end[end <= lasts[piece]]
+        pairs = zip(edges[begin[: len(end)]].tolist(), edges[end].tolist(), strict=True)
+        found += (Span.of_minutes(*pair) for pair in pairs)
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _holding(grid: Grid, length: timedelta, begins: Indices, lasts: Indices) -> list[int]:
+    """Which of the pieces between those edges hold a span of that length from their first edge on."""
+    (some,) = (begins < lasts).nonzero()
+    holding: list[int] = some[grid.ends(length, begins[some]) <= lasts[some]].tolist()
+    return holding
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +93,7 @@ def extension(place: Place, demand: Resources, span: Span) -> Extension:
         reason = place.timeline.segments(free_until, min(last, free_until + _MONTH))[0]
     if free_until == start:
         return Extension(span.end, reason)
-    edges = grid_over(place.zone, Span.of_minutes(start, free_until), place.granularity).edges
+    edges = grid_over(place.zone, start, free_until, place.granularity).edges
     return Extension(instant_of(int(edges[-1])) if len(edges) else span.end, reason)
 
 

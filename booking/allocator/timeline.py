@@ -6,12 +6,12 @@ entries makes a new one, so that readers and writers never wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ import numpy.typing as npt
 from booking.allocator.resources import KINDS
 
 Amounts = npt.NDArray[np.int64]
+AnyAmounts = npt.NDArray[Any]
+Slots = npt.NDArray[np.intp]
 
 
 class Side(StrEnum):
@@ -34,6 +36,8 @@ class Side(StrEnum):
 SIDES: tuple[Side, ...] = tuple(Side)
 _SIDE: dict[str, int] = {side: index for index, side in enumerate(SIDES)}
 _KIND = {kind: index for index, kind in enumerate(KINDS)}
+_MOST_GRIDS = 32
+"""Of so many rows of cells a timeline keeps where they lie."""
 _FEW = 256
 """Up to so many entries each is added to its own slots; beyond that one running sum is cheaper."""
 
@@ -58,6 +62,21 @@ class Segment(NamedTuple):
     available: tuple[int, ...]
 
 
+class Cells(NamedTuple):
+    """Where cells lie in the slots of a timeline, of which they take those from `begin` up to `end`."""
+
+    begin: int
+    end: int
+    first: Slots
+    """Of each cell its first slot, counted from `begin`."""
+    last: Slots | None
+    """The same of its last one; None where no edge falls inside a slot, so that no two cells have one together."""
+
+    def within(self, amounts: AnyAmounts) -> AnyAmounts:
+        """The amounts in the slots of all cells."""
+        return amounts[:, self.begin : self.end]
+
+
 @dataclass(frozen=True)
 class ShareRatio:
     """How many shared bookings a resource serves at once, in thousandths (1000 = one)."""
@@ -66,10 +85,14 @@ class ShareRatio:
 
     def taken(self, shared: Amounts) -> Amounts:
         """What the shared demand takes of a pool: rounded up in total, not per booking."""
+        if self.milli == 1000:
+            return shared
         return -((-shared * 1000) // self.milli)
 
     def room(self, free: Amounts) -> Amounts:
         """The greatest shared demand whose :meth:`taken` is at most `free`."""
+        if self.milli == 1000:
+            return free
         return (free * self.milli) // 1000
 
 
@@ -172,8 +195,49 @@ class Timeline:
         """
         if not self.covers(start, end):
             raise ValueError("the timeline does not cover that span")
-        first = int(np.searchsorted(self.marks, start, side="right")) - 1
-        return first, int(np.searchsorted(self.marks, end))
+        first = int(self.marks.searchsorted(start, side="right")) - 1
+        return first, int(self.marks.searchsorted(end))
+
+    def cells(self, edges: Sequence[int] | Amounts) -> Cells:
+        """Where the cells between these n + 1 minutes lie, in order.
+
+        An array that nobody can change is known again by itself: to find its cells costs more than to count in them.
+
+        :raises ValueError: if the minutes are not within the covered span.
+        """
+        known = self._cells.get(id(edges))
+        if known is not None and known[0] is edges:
+            return known[1]
+        minutes = np.asarray(edges, dtype=np.int64)
+        found = self._found(minutes)
+        if minutes is edges and not minutes.flags.writeable:
+            if len(self._cells) >= _MOST_GRIDS:
+                self._cells.clear()
+            self._cells[id(edges)] = minutes, found
+        return found
+
+    @cached_property
+    def _cells(self) -> dict[int, tuple[Amounts, Cells]]:
+        """By the identity of the array, which is kept with it so that no other one takes that."""
+        return {}
+
+    def _found(self, minutes: Amounts) -> Cells:
+        if not self.covers(int(minutes[0]), int(minutes[-1])):
+            raise ValueError("the timeline does not cover these cells")
+        following = self.marks.searchsorted(minutes)
+        inside = self.marks[following] != minutes
+        holding = following - inside
+        begin = int(holding[0])
+        last = following[1:] - (begin + 1) if inside.any() else None
+        return Cells(begin, int(following[-1]), holding[:-1] - begin, last)
+
+    def part(self, start: int, end: int) -> Timeline:
+        """The same over the slots that `[start, end)` touches alone; nothing is copied.
+
+        :raises ValueError: if the minutes are not within the covered span.
+        """
+        first, last = self.slot_range(start, end)
+        return Timeline(self.marks[first : last + 1], self.amounts[:, :, first:last], self.ratio)
 
     def segments(self, start: int, end: int) -> list[Segment]:
         """The step functions over `[start, end)`, clipped at zero as they are shown."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import request
+from flask import Response, request
 
 from booking import ratelimits
 from booking.api.converters import WORDS
-from booking.api.noun import PUBLIC, SIGNED_IN, Noun
+from booking.api.noun import PUBLIC, SIGNED_IN, Noun, nothing
 from booking.api.paging import page, parts_of
 from booking.api.schemas.accounts import (
     AccountChangeIn,
@@ -19,6 +19,7 @@ from booking.api.schemas.accounts import (
     LoginIn,
     NewTokenOut,
     OwnAccountOut,
+    PasswordIn,
     TriedOut,
 )
 from booking.api.schemas.common import PageQuery
@@ -28,11 +29,11 @@ from booking.identity import context, require_actor
 from booking.models import Account, AccountKind
 from booking.services import accounts, listing, tokens, visitors
 from booking.services.accounts import AccountChange, NewAccount
-from booking.services.context import SCOPES
+from booking.services.context import FOR_ADMINS, SCOPES
 from booking.services.tokens import FreshToken
 
 blp = Noun("accounts", "People, services and anonymous visitors, and how they come in.")
-_EVERYTHING = tuple(scope for scope in SCOPES if scope != "admin")
+_EVERYTHING = tuple(scope for scope in SCOPES if scope not in FOR_ADMINS)
 
 
 def shown(account: Account) -> dict[str, Any]:
@@ -82,6 +83,18 @@ def get_own_account() -> dict[str, Any]:
             "window": {"start": stamp(quota.window.start), "end": stamp(quota.window.end)},
         },
     }
+
+
+@blp.put("/accounts/me/password")
+@blp.needs(SIGNED_IN, 429)
+@blp.body(PasswordIn)
+@blp.response(204)
+def change_own_password(body: dict[str, Any]) -> Response:
+    """Another password for oneself; all sessions and tokens end, and so does the one that this came with."""
+    ctx, actor = context(), require_actor()
+    ratelimits.spend_login(ctx, request.remote_addr, actor.name)
+    accounts.change_password(ctx, actor, body["current"], body["new"])
+    return nothing()
 
 
 @blp.post("/accounts/try")

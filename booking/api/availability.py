@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,9 @@ from booking.api.schemas.availability import AvailabilityOut, AvailabilityQuery,
 from booking.api.schemas.fields import stamp
 from booking.identity import context, current_actor, shelf
 from booking.services import availability, marks
-from booking.services.availability import Answer, Question, Row, SlotQuestion
+from booking.services.availability import Answer, Question, Row
+from booking.services.marks import Mark
+from booking.services.slots import SlotQuestion, slots
 
 blp = Noun("availability", "What can be booked, and when.")
 _FRESH = {"Cache-Control": "private, no-cache"}
@@ -39,16 +42,25 @@ def get_availability(query: dict[str, Any]) -> Response:
         custom=query["custom"],
         sharing=Sharing(query["sharing"]),
         timezone=query.get("timezone"),
+        traits=tuple(query.get("trait", ())),
+        best=True,
     )
+    question = availability.placed(ctx, question)
     mark = marks.current(ctx, question.pool)
     key = mark, question, mark.draws(actor)
-    tag = mark.tag(*key[1:])
+    tag = _tag(*key)
     headers = {**_FRESH, "ETag": f'"{tag}"'}
     known = request.if_none_match
     if not known.star_tag and known.contains_weak(tag):
         return written("", 304, headers)
     body = shelf().get(key, lambda: _as_json(availability.availability(ctx, question, actor)))
     return written(body, headers=headers) if not known.star_tag else written("", 304, headers)
+
+
+@lru_cache(maxsize=1024)
+def _tag(mark: Mark, *others: object) -> str:
+    """The tag of the answer; to find it here costs less than to write down and hash all that it stands for."""
+    return mark.tag(*others)
 
 
 def _as_json(answer: Answer) -> bytes:
@@ -84,8 +96,9 @@ def get_slots(query: dict[str, Any]) -> Response:
         pool=query.get("pool"),
         sharing=Sharing(query["sharing"]),
         custom=query["custom"],
+        traits=tuple(query.get("trait", ())),
     )
-    pool, spans = availability.slots(context(), question)
+    pool, spans = slots(context(), question)
     return written(
         {
             "items": [{"start": stamp(span.start), "end": stamp(span.end)} for span in spans],

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, request
 
 from booking.allocator.lifecycle import State
 from booking.allocator.package import Sharing
-from booking.api import showing
+from booking.api import ics, showing
 from booking.api.conditions import etag, idempotency_of, revision_of
 from booking.api.noun import Noun, nothing, written
 from booking.api.paging import moment_and_id, page
@@ -31,7 +31,7 @@ from booking.api.schemas.fields import stamp
 from booking.api.windows import instant_from
 from booking.identity import context, require_actor
 from booking.models import Booking
-from booking.services import bookings, changes, listing
+from booking.services import bookings, calendars, changes, listing
 from booking.services.decision import BookingRequest, Decision
 from booking.services.listing import Seen
 
@@ -53,6 +53,7 @@ def request_of(body: dict[str, Any]) -> BookingRequest:
         notebook_url=body.get("notebook_url"),
         group=body.get("group"),
         hold=hold or None,
+        traits=tuple(body.get("traits", ())),
     )
 
 
@@ -96,7 +97,7 @@ def _decision(decision: Decision, wanted: BookingRequest) -> dict[str, Any]:
 @blp.needs("bookings:read", 404)
 @blp.query(BookingQuery)
 @blp.response(200, BookingList)
-def list_bookings(query: dict[str, Any]) -> dict[str, Any]:
+def list_bookings(query: dict[str, Any]) -> Response:
     """One's own bookings, the newest first; those shared with one; an administrator's choice of account."""
     wanted = listing.Wanted(
         account=query.get("account"),
@@ -108,12 +109,14 @@ def list_bookings(query: dict[str, Any]) -> dict[str, Any]:
         limit=query["limit"],
     )
     rows = listing.bookings(context(), require_actor(), wanted)
-    return page(
+    told = page(
         rows,
         query["limit"],
         showing.shown,
         lambda seen: (seen.booking.created_at.isoformat(), seen.booking.id),
     )
+    # They are told in the words of the schema, which would go through each of them again.
+    return written(told)
 
 
 @blp.get("/bookings/<booking>")
@@ -139,11 +142,12 @@ def _after(before: Seen, booking: Booking) -> Any:
 @blp.body(BookingChangeIn)
 @blp.response(200, BookingOut)
 def change_booking(headers: dict[str, Any], query: dict[str, Any], body: dict[str, Any], booking: str) -> Any:
-    """Change the title, the notebook, or the ends of reservations: later extends, earlier shortens."""
+    """Change the title, the notebook, the group, or the ends of reservations: later extends, earlier shortens."""
     url = body.get("notebook_url", "") or ""
     wanted = changes.Change(
         title=body.get("title"),
         notebook_url=url if "notebook_url" in body else None,
+        group=body["group"] or "" if "group" in body else None,
         ends=body.get("reservations", {}),
     )
     return _changed(headers, query, booking, wanted)
@@ -166,7 +170,11 @@ def _changed(headers: dict[str, Any], query: dict[str, Any], booking: str, wante
     revision = revision_of(headers.get("if_match"), required=True)
     ctx, actor = context(), require_actor()
     before = listing.booking(ctx, actor, booking, "bookings:write")
-    return _after(before, changes.change(ctx, actor, booking, wanted, revision, dry_run=query["dry_run"]))
+    after = changes.change(ctx, actor, booking, wanted, revision, dry_run=query["dry_run"])
+    if wanted.group is None:
+        return _after(before, after)
+    # Whoever could use it by the old group alone is told no tokens any more.
+    return _answer(Seen(after, after.group.name if after.group else None, after.account_id == actor.id))
 
 
 @blp.post("/bookings/<booking>/confirm")
@@ -220,3 +228,16 @@ def get_history(query: dict[str, Any], booking: str) -> dict[str, Any]:
     return page(
         rows, query["limit"], showing.shown_entry, lambda told: (told.entry.at.isoformat(), told.entry.id)
     )
+
+
+@blp.get("/bookings/<booking>/calendar.ics")
+@blp.needs("bookings:read", 404)
+@blp.response(200, {"type": "string"}, content_type=ics.CONTENT_TYPE)
+def get_calendar(booking: str) -> Response:
+    """A booking as a file for the calendar of a person, with an alarm before each end."""
+    ctx = context()
+    entries = calendars.of_booking(ctx, require_actor(), booking)
+    warning = timedelta(minutes=ctx.settings.warning_minutes)
+    file = ics.calendar(entries, site=request.host_url, warning=warning)
+    named = {"Content-Disposition": f'attachment; filename="booking-{entries[0].booking_id}.ics"'}
+    return current_app.response_class(file, mimetype=ics.CONTENT_TYPE, headers=named)

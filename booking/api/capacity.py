@@ -17,7 +17,7 @@ from booking.api.schemas.pools import (
 )
 from booking.identity import context, require_actor
 from booking.models import Blackout, Inventory
-from booking.services import capacity, listing
+from booking.services import capacity, holdings
 from booking.services.capacity import Edit, Holding, Impact, OnConflict
 
 blp = Noun("capacity", "What a pool physically has, and what is withdrawn from it for a while.")
@@ -52,7 +52,7 @@ def _add(table: Table, noun: str, pool: str, body: dict[str, Any], query: dict[s
 
 
 def _change(table: Table, pool: str, row_id: str, body: dict[str, Any], query: dict[str, Any]) -> Any:
-    row = listing.holding(context(), require_actor(), table, pool, row_id)
+    row = holdings.one(context(), require_actor(), table, pool, row_id)
     impact = _edit(table, pool, row_id, replace(Holding(row.span, row.resources, row.reason), **body), query)
     if query["dry_run"] or impact.row is None:
         return written(_conflicts(impact))
@@ -72,7 +72,7 @@ def _routes(table: Table, noun: str, said: str) -> None:
     @blp.doc(operationId=f"list_{noun}", summary=f"All {said} of a pool, in order of start (administrators)")
     @blp.response(200, HoldingList)
     def rows(pool: str) -> dict[str, Any]:
-        found = listing.holdings(context(), require_actor(), table, pool)
+        found = holdings.of_kind(context(), require_actor(), table, pool)
         return {"items": [shown_holding(row) for row in found], "next": None}
 
     @blp.post(f"/pools/<pool>/{noun}", endpoint=f"add_{noun}")

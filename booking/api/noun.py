@@ -154,7 +154,8 @@ def written(
 ) -> Response:
     """A JSON answer made here, past the schema, which then only documents it."""
     text = body if isinstance(body, bytes | str) else json.dumps(body, separators=(",", ":"))
-    kind = "application/json" if text else None
+    # Of a 304 it is taken off again; without it the answer would be told as a page, with a language.
+    kind = "application/json" if text or status == 304 else None
     return current_app.response_class(text, status=status, mimetype=kind, headers=headers)
 
 

@@ -16,7 +16,9 @@ from booking.api.schemas.fields import stamp
 from booking.api.schemas.pools import PoolChangeIn, PoolIn, PoolList, PoolOut, TimelineOut, WindowQuery
 from booking.identity import context, require_actor
 from booking.models import Blackout, Inventory, Pool
-from booking.services import availability, capacity, listing
+from booking.services import capacity, listing
+from booking.services.exact import exact_timeline
+from booking.services.finding import find_pool
 
 blp = Noun("pools", "Bodies of interchangeable resources, each with one time zone and one granularity.")
 
@@ -63,7 +65,7 @@ def list_pools(query: dict[str, Any]) -> dict[str, Any]:
 def get_pool(pool: str) -> dict[str, Any]:
     """One pool, by id or name."""
     read = context().db.read
-    return shown(read("pool", lambda s: s.get_one(Pool, availability.find_pool(s, pool))))
+    return shown(read("pool", lambda s: s.get_one(Pool, find_pool(s, pool))))
 
 
 @blp.post("/pools")
@@ -106,7 +108,7 @@ def change_pool(body: dict[str, Any], pool: str) -> dict[str, Any]:
 @blp.response(200, TimelineOut)
 def get_timeline(query: dict[str, Any], pool: str) -> Response:
     """The exact step functions between two dates or instants, and what people wrote about them."""
-    found = availability.timeline(context(), pool, query["start"], query["end"])
+    found = exact_timeline(context(), pool, query["start"], query["end"])
     segments = [
         {
             "start": stamp(instant_of(segment.start)),

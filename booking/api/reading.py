@@ -70,6 +70,8 @@ def texts(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
 
 def is_text(text: str) -> bool:
     """Whether every database and every UTF-8 reader can hold it: no NUL, no half of a surrogate pair."""
+    if text.isascii():
+        return "\0" not in text
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -16,6 +16,7 @@ from booking.api.packages import shown as shown_package
 from booking.api.schemas.fields import stamp
 from booking.identity import context
 from booking.models import Booking, Cluster, ClusterPhase, Reservation
+from booking.provisioning import tokens_on
 from booking.services.listing import Seen, Told
 from booking.services.offers import custom_body
 
@@ -38,14 +39,16 @@ def tokens_of(seen: Seen) -> Tokens:
     ]
     if not seen.usable or not ready:
         return {}
-    return {row.id: _credentials(row.id) for row in ready}
+    return {row.id: _credentials(row) for row in ready}
 
 
-def _credentials(reservation_id: str) -> Mapping[str, str] | None:
+def _credentials(reservation: Reservation) -> Mapping[str, str] | None:
     try:
-        return provisioner().credentials(reservation_id)
+        if reservation.cluster is None or reservation.cluster.platform_id is None:
+            return provisioner().credentials(reservation.id)
+        return tokens_on(context(), reservation.cluster.platform_id)(reservation.id)
     except ProvisionerError as error:
-        log.warning("no tokens of %s: %s", reservation_id, error)
+        log.warning("no tokens of %s: %s", reservation.id, error)
         return None
 
 
@@ -86,8 +89,6 @@ def shown_without_tokens(seen: Seen, tokens: Tokens) -> dict[str, Any]:
 
 
 def _reservation(row: Reservation, tokens: Tokens) -> dict[str, Any]:
-    ctx = context()
-    warning = timedelta(minutes=ctx.settings.warning_minutes)
     return {
         "id": row.id,
         "start": stamp(row.start),
@@ -96,10 +97,15 @@ def _reservation(row: Reservation, tokens: Tokens) -> dict[str, Any]:
         "expires_at": stamp(row.expires_at),
         "end_reason": row.end_reason,
         "at_risk": row.at_risk,
-        "ends_soon": row.state in LIVE and row.end - warning <= ctx.clock.now(),
+        "ends_soon": row.state in LIVE and _ends_soon(row),
         "warned_at": stamp(row.cluster.warned_at) if row.cluster else None,
         "cluster": _cluster(row.cluster, tokens.get(row.id, {})) if row.cluster else None,
     }
+
+
+def _ends_soon(row: Reservation) -> bool:
+    ctx = context()
+    return row.end - timedelta(minutes=ctx.settings.warning_minutes) <= ctx.clock.now()
 
 
 def _cluster(cluster: Cluster, tokens: Mapping[str, str] | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from booking.errors import NotFound
 from booking.identity import context
 from booking.services import marks
-from booking.services.availability import as_instant
+from booking.services.windows import as_instant
 
 
 def instant_from(value: date | datetime | None) -> datetime | None:

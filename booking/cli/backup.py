@@ -71,9 +71,14 @@ def _replaced(file: Path, ctx: Context) -> Iterator[IO[bytes]]:
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--force", is_flag=True, help="Replace a database that is in use: what it holds is lost.")
+@click.option(
+    "--revoke-tokens",
+    is_flag=True,
+    help="No token of FILE is valid, nor the address of a feed: for when the database that knew which were revoked since is lost.",
+)
 @click.option("--dry-run", is_flag=True, help="Check the file as a whole and change nothing.")
 @json_option
-def restore_command(file: Path, *, force: bool, dry_run: bool, as_json: bool) -> None:
+def restore_command(file: Path, *, force: bool, revoke_tokens: bool, dry_run: bool, as_json: bool) -> None:
     """Replace the database by what FILE holds, all of it or nothing, and check every row.
 
     The scheduler is paused then: it makes and ends nothing until `booking resume`. Every login ends.
@@ -84,7 +89,7 @@ def restore_command(file: Path, *, force: bool, dry_run: bool, as_json: bool) ->
             _tell(archive.manifest, as_json=as_json, differences=[])
             return
         ctx = context.new_context()
-        _restore(ctx, archive, force=force)
+        _restore(ctx, archive, force=force, revoke_tokens=revoke_tokens)
     from booking.services.verify import differences
 
     found = differences(ctx)
@@ -96,11 +101,11 @@ def restore_command(file: Path, *, force: bool, dry_run: bool, as_json: bool) ->
     raise SystemExit(1 if found else 0)
 
 
-def _restore(ctx: Context, archive: backup.Archive, *, force: bool) -> None:
+def _restore(ctx: Context, archive: backup.Archive, *, force: bool, revoke_tokens: bool) -> None:
     from booking.services.restore import restore
 
     try:
-        restore(ctx, archive, force=force)
+        restore(ctx, archive, force=force, revoke_tokens=revoke_tokens)
     except migrate.DatabaseIsNewer as error:
         raise click.ClickException(str(error)) from None
 

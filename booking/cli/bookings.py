@@ -10,14 +10,16 @@ import click
 from booking.allocator.package import CUSTOM, Package, Sharing, Size
 from booking.allocator.span import Span
 from booking.cli import context, times
-from booking.cli.options import sizes
+from booking.cli.options import sizes, trait_option
 from booking.cli.output import account_option, json_option, print_fields, print_json, print_table
 from booking.cli.reading import administrators, bookings_of, pool_named
 from booking.errors import Invalid
 from booking.models import Booking, Pool, Reservation
+from booking.provisioning import tokens_on
 from booking.services import bookings, changes
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest
+from booking.services.traits import check
 
 _SIZES = ("notebook_cores", "notebook_memory_mib", "worker_cores", "worker_memory_mib")
 
@@ -85,6 +87,7 @@ def _print(booking: Booking, *, as_json: bool) -> None:
     "--sharing", type=click.Choice([s.value for s in Sharing]), default="reserved", show_default=True
 )
 @click.option("--pool", help="Name or id; the first pool if not given.")
+@trait_option
 @click.option("--title", default="")
 @click.option("--notebook-url", help="A notebook or repository to open on start.")
 @click.option("--group", help="A group that shares the booking.")
@@ -125,11 +128,13 @@ def _administrator(ctx: Context) -> Actor:
 
 
 def _request(ctx: Context, package: str, values: dict[str, Any]) -> BookingRequest:
-    pool = pool_named(ctx, values["pool"])
+    sharing = Sharing(values["sharing"])
+    check(values["traits"], sharing)
+    pool = pool_named(ctx, values["pool"], values["traits"])
     hold = timedelta(minutes=ctx.settings.hold_minutes) if values["hold"] else None
     return BookingRequest(
         package=package,
-        sharing=Sharing(values["sharing"]),
+        sharing=sharing,
         spans=_spans(ctx, pool, values),
         pool=pool.id,
         custom=_custom(values) if package == CUSTOM else None,
@@ -137,6 +142,7 @@ def _request(ctx: Context, package: str, values: dict[str, Any]) -> BookingReque
         notebook_url=values["notebook_url"],
         group=values["group"],
         hold=hold,
+        traits=values["traits"],
     )
 
 
@@ -215,11 +221,13 @@ def show_command(id_: str, account: str | None, *, tokens: bool, as_json: bool) 
 def _tokens(ctx: Context, booking: Booking) -> dict[str, dict[str, str]]:
     """The tokens of each reservation by the name of the endpoint; of those that have a cluster."""
     provisioner = context.provisioner(ctx.settings)
-    return {
-        reservation.id: dict(provisioner.credentials(reservation.id))
-        for reservation in booking.reservations
-        if reservation.cluster is not None
-    }
+    found = {}
+    for reservation in booking.reservations:
+        if reservation.cluster is not None:
+            platform = reservation.cluster.platform_id
+            tokens = provisioner.credentials if platform is None else tokens_on(ctx, platform)
+            found[reservation.id] = dict(tokens(reservation.id))
+    return found
 
 
 @click.command("cancel")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from dateutil.relativedelta import relativedelta
 from booking.allocator.lifecycle import COUNTED
 from booking.allocator.span import Span
 from booking.cli import context, times
+from booking.cli.options import trait_option
 from booking.cli.output import json_option, print_json
 from booking.cli.reading import bookings_of, pool_named
 from booking.errors import Invalid
@@ -31,6 +33,7 @@ _STARTS: dict[str, Callable[[date], date]] = {
 @click.command("availability")
 @click.option("--view", type=click.Choice(drawing.VIEWS), default="week", show_default=True)
 @click.option("--pool", help="Name or id; the first pool if not given.")
+@trait_option
 @click.option(
     "--start",
     default="today",
@@ -40,16 +43,22 @@ _STARTS: dict[str, Callable[[date], date]] = {
 @click.option("--account", metavar="NAME", help="Mark the bookings of this account.")
 @json_option
 def availability_command(
-    view: str, pool: str | None, start: str, account: str | None, *, as_json: bool
+    view: str,
+    pool: str | None,
+    traits: tuple[str, ...],
+    start: str,
+    account: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Draw what is free: `===` free for the whole day, `---` not, `[###]` booked by --account.
 
     With --json the counts: how many fit for the whole day, and how many at its best moment.
     """
     ctx = context.open_context()
-    found = pool_named(ctx, pool)
+    found = pool_named(ctx, pool, traits)
     today = ctx.clock.now().astimezone(found.zone).date()
-    asked = drawing.question(view, _day(start, today), found.id)
+    asked = replace(drawing.question(view, _day(start, today), found.id), best=as_json)
     answer = availability(ctx, asked, context.actor_named(ctx, account) if account else None)
     if as_json:
         print_json(_as_dict(answer))

@@ -15,9 +15,10 @@ from booking.config import Settings, SettingsError, read_settings
 from booking.doors import Db, Doors, SystemClock, SystemIds, open_engine
 from booking.models import AccountKind
 from booking.postgres import TRANSACTION_SECONDS
-from booking.provisioning import provisioner_of
-from booking.services import accounts
+from booking.provisioning import ports_of, provisioner_of
+from booking.services import accounts, platforms
 from booking.services.context import Actor, Context, actor_of
+from booking.services.pausing import Outside
 
 OPERATOR = Actor("", "local operator", AccountKind.SERVICE, 0, is_admin=True, limits=Limits())
 """Whoever may read the database and the secret key on this machine is an administrator of it."""
@@ -116,3 +117,9 @@ def provisioner(known: Settings, installation: str = "") -> Provisioner:
         return provisioner_of(known, SystemClock(), installation)
     except ValueError as error:
         raise WrongEnvironment(f"BOOKING_PROVISIONER: {error}") from None
+
+
+def platforms_of(ctx: Context, installation: str = "") -> list[Outside]:
+    """The platforms that make clusters by themselves, to be compared with the rows; none is asked yet."""
+    examine = ports_of(ctx, installation)
+    return [Outside(setup, examine) for setup in platforms.setups(ctx)]

@@ -44,17 +44,22 @@ def examined() -> list[doctor.Result]:
     """What every check finds under the settings of the environment, wrong ones left out."""
     settings, faults = machine.usable(os.environ)
     ctx = context.new_context(settings)
-    patient = doctor.Patient(ctx, lambda: _provisioner(ctx, settings))
+    patient = doctor.Patient(
+        ctx, lambda: _provisioner(ctx, settings), lambda: context.platforms_of(ctx, _name(ctx))
+    )
     first = doctor.Result(SETTINGS, "; ".join(faults), _CORRECT)
     return [first, *doctor.examine(patient, (*machine.CHECKS, *checks.CHECKS))]
 
 
 def _provisioner(ctx: Context, settings: Settings) -> Provisioner:
+    return context.provisioner(settings, _name(ctx))
+
+
+def _name(ctx: Context) -> str:
     try:
-        name = setup.installation(ctx)
+        return setup.installation(ctx)
     except BookingError:
-        name = ""
-    return context.provisioner(settings, name)
+        return ""
 
 
 def _lines(result: doctor.Result) -> list[str]:

@@ -36,3 +36,9 @@ def sizes(command: F) -> F:
     for name in ("worker-memory-mib", "worker-cores", "notebook-memory-mib", "notebook-cores"):
         command = click.option(f"--{name}", type=click.IntRange(1), help=told)(command)
     return command
+
+
+def trait_option(command: F) -> F:
+    """What the hardware of the pool must have."""
+    told = "Only a pool with that trait, or on the platform of that name; may be repeated."
+    return click.option("--trait", "traits", multiple=True, help=told)(command)

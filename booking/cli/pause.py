@@ -25,7 +25,12 @@ def status_command(*, as_json: bool) -> None:
         "oldest_due_work": oldest.isoformat(timespec="seconds") if oldest else None,
     }
     if as_json:
-        print_json(told | {"strays": list(outside.strays), "missing": list(outside.missing)})
+        lists = {
+            "strays": list(outside.strays),
+            "missing": list(outside.missing),
+            "unlisted": list(outside.unlisted),
+        }
+        print_json(told | lists)
         return
     print_fields(
         {
@@ -72,8 +77,10 @@ def told_outside(ctx: Context) -> str:
 
 
 def _difference(ctx: Context) -> pausing.Difference:
-    provisioner = context.provisioner(ctx.settings, setup.installation(ctx))
+    """What every platform and the installation itself have, beside what the rows say."""
+    installation = setup.installation(ctx)
+    provisioner = context.provisioner(ctx.settings, installation)
     try:
-        return pausing.difference(ctx, provisioner)
+        return pausing.difference(ctx, provisioner, context.platforms_of(ctx, installation))
     except ProvisionerError as error:
         raise click.ClickException(f"The outside could not be listed: {error}") from None

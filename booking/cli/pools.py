@@ -17,7 +17,8 @@ from booking.cli.options import amounts, resources_of
 from booking.cli.output import json_option, print_fields, print_json, print_table
 from booking.cli.reading import pool_named
 from booking.models import Blackout, Inventory, Pool
-from booking.services import availability, capacity
+from booking.services import capacity
+from booking.services.exact import exact_timeline
 
 _LOOK_AHEAD = timedelta(days=28)
 
@@ -106,7 +107,7 @@ def show(name: str | None, start: str, end: str | None, *, as_json: bool) -> Non
     pool = pool_named(ctx, name)
     first = times.start_of("from", start, pool.zone, ctx.clock.now(), pool.granularity)
     last = times.end_of("to", end, pool.zone, first) if end else first + _LOOK_AHEAD
-    exact = availability.timeline(ctx, pool.id, first, last)
+    exact = exact_timeline(ctx, pool.id, first, last)
     if as_json:
         print_json({**as_dict(pool), "segments": [_segment(segment) for segment in exact.segments]})
         return

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.allocator.lifecycle import FINAL
 from booking.models import Account, AccountKind, Booking, Pool
 from booking.services import accounts
-from booking.services.availability import find_pool
 from booking.services.context import Actor, Context, actor_of
+from booking.services.finding import find_pool
 
 
-def pool_named(ctx: Context, name: str | None) -> Pool:
-    """The pool with that name or id; None is the first.
+def pool_named(ctx: Context, name: str | None, traits: Collection[str] = ()) -> Pool:
+    """The pool with that name or id; None is the first, of those that have the traits.
 
     :raises NotFound: if there is none.
+    :raises PolicyRefused: if it lacks one of the traits.
     """
-    return ctx.db.read("pool", lambda session: session.get_one(Pool, find_pool(session, name)))
+    return ctx.db.read("pool", lambda session: session.get_one(Pool, find_pool(session, name, traits)))
 
 
 def administrators(ctx: Context) -> list[Actor]:

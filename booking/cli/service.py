@@ -77,6 +77,8 @@ def scheduler_command() -> None:
     A database that is away is waited for.
     """
     from booking import server
+    from booking.lanes import Lanes
+    from booking.provisioning import ports_of
     from booking.services import setup
 
     ctx, installation = None, ""
@@ -87,7 +89,8 @@ def scheduler_command() -> None:
         except Unavailable as error:
             click.echo(f"{error} It is tried again.", err=True)
             time.sleep(_AGAIN_SECONDS)
-    server.run_scheduler(ctx, context.provisioner(ctx.settings, installation))
+    lanes = Lanes(ctx, ports_of(ctx, installation))
+    server.run_scheduler(ctx, context.provisioner(ctx.settings, installation), lanes)
 
 
 @click.command("verify")

@@ -13,10 +13,16 @@ from booking.models.booking import (
     Reservation,
     Work,
 )
+from booking.models.feed import Feed
 from booking.models.journal import Installation, Journal, RateHit
 from booking.models.package import Package
 from booking.models.pause import Pause, Stray, Verdict
+from booking.models.pledge import Pledge, PledgePhase
 from booking.models.pool import Blackout, Inventory, Ledger, Platform, Pool, Snapshot
+from booking.models.refusal import Refusal
+from booking.models.stock import Host, Stranger
+from booking.models.template import Template
+from booking.models.wanted import Wanted
 
 __all__ = [
     "Account",
@@ -27,8 +33,10 @@ __all__ = [
     "Booking",
     "Cluster",
     "ClusterPhase",
+    "Feed",
     "Group",
     "Guest",
+    "Host",
     "IdempotencyKey",
     "Installation",
     "Inventory",
@@ -40,13 +48,19 @@ __all__ = [
     "Package",
     "Pause",
     "Platform",
+    "Pledge",
+    "PledgePhase",
     "Pool",
     "RateHit",
+    "Refusal",
     "Reservation",
     "Role",
     "Snapshot",
+    "Stranger",
     "Stray",
+    "Template",
     "Token",
     "Verdict",
+    "Wanted",
     "Work",
 ]

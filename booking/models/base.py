@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, Dialect, MetaData, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase
 
-from booking.allocator.span import EPOCH, instant_of, minute_of
+from booking.allocator.span import EPOCH, minute_of
 
 _MICROSECOND = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1)
 
 
 class Base(DeclarativeBase):
@@ -44,7 +45,7 @@ class Minute(TypeDecorator[datetime]):
         return None if value is None else minute_of(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else instant_of(value)
+        return None if value is None else EPOCH + value * _MINUTE
 
 
 class Instant(TypeDecorator[datetime]):
@@ -76,12 +77,14 @@ class Choice(TypeDecorator[Any]):
     def __init__(self, enum: type[StrEnum]) -> None:
         super().__init__()
         self.enum = enum
+        self._members = {member.value: member for member in enum}
 
     def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
         return None if value is None else str(self.enum(value))
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> Any | None:
-        return None if value is None else self.enum(value)
+        # Calling the enum takes three times as long, and lists have thousands.
+        return None if value is None else self._members[value]
 
 
 def one_of(column: str, enum: type[StrEnum]) -> CheckConstraint:

@@ -88,7 +88,7 @@ class Reservation(Base):
         Index(None, "booking_id"),
         Index(None, "pool_id", "state", "end"),
         Index(None, "state", "expires_at"),
-        Index(None, "end"),
+        Index(None, "end", "start"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -138,6 +138,8 @@ class Cluster(Base):
 
     reservation_id: Mapped[str] = mapped_column(ForeignKey("reservation.id"), primary_key=True)
     provisioner: Mapped[str]
+    platform_id: Mapped[str | None] = mapped_column(ForeignKey("platform.id"))
+    """Where it is made; None is where the installation makes clusters that no platform makes by itself."""
     phase: Mapped[ClusterPhase] = mapped_column(Choice(ClusterPhase))
     detail: Mapped[str] = mapped_column(default="")
     """One plain sentence for the owner."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,6 +38,18 @@ class Sizes:
             self.worker_count,
             timedelta(minutes=self.lead_minutes),
         )
+
+
+def as_sizes(size: Sized) -> dict[str, Any]:
+    """The columns of :class:`Sizes` for a package."""
+    return {
+        "notebook_cores": size.notebook.cores,
+        "notebook_memory_mib": size.notebook.memory_mib,
+        "worker_cores": size.worker.cores,
+        "worker_memory_mib": size.worker.memory_mib,
+        "worker_count": size.worker_count,
+        "lead_minutes": size.lead_time // timedelta(minutes=1),
+    }
 
 
 class Package(Base, Sizes):

@@ -20,11 +20,32 @@ class Platform(Base):
     """The cloud or machine where pools live."""
 
     __tablename__ = "platform"
-    __table_args__ = (UniqueConstraint("name"),)
+    __table_args__ = (
+        UniqueConstraint("name"),
+        CheckConstraint("lead_minutes >= 0", name="lead_not_negative"),
+        CheckConstraint("teardown_seconds >= 0", name="teardown_not_negative"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     traits: Mapped[list[str]] = mapped_column(JSON, default=list)
+    provisioner: Mapped[str | None]
+    """What makes clusters there; None is what makes them for the whole installation."""
+    settings: Mapped[dict[str, Any] | None] = mapped_column(JSON, deferred=True)
+    """How its adapters are set up; secrets stay outside the database."""
+    pledges: Mapped[bool | None]
+    """Whether it sets aside by itself what is promised here."""
+    may_change_pledges: Mapped[bool | None]
+    """Whether what it set aside can be changed; otherwise it can only be given back."""
+    lead_minutes: Mapped[int | None]
+    """How long before the start clusters there begin to be made at least; None is the installation's."""
+    teardown_seconds: Mapped[int | None]
+    """How long before the end clusters there begin to end; None is the installation's."""
+    stranger_level: Mapped[int | None] = mapped_column(deferred=True)
+    """The level whose limits bind strangers there, each owner by itself; None: there only has to be room."""
+    fault: Mapped[str | None] = mapped_column(deferred=True)
+    """Why it does not answer as it should, as last seen."""
+    fault_since: Mapped[datetime | None] = mapped_column(Instant, deferred=True)
 
 
 class Amounts:

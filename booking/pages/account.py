@@ -1,4 +1,4 @@
-"""One's own account: what the level allows, the groups, and the tokens for programs."""
+"""One's own account: what the level allows, the groups, the feed for a calendar, and the tokens for programs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from typing import Any
 
 from flask import Response, request
 
-from booking.allocator.limits import LIMIT_NAMES
+from booking import identity, ratelimits
+from booking.api.feeds import address_of
 from booking.api.noun import SIGNED_IN, needs
-from booking.api.schemas.accounts import GroupIn, TokenIn
+from booking.api.schemas.accounts import GroupIn, PasswordIn, TokenIn
 from booking.errors import BookingError, Conflict, Forbidden, Invalid, NotFound
 from booking.models import AccountKind, Role
-from booking.pages.admin.accounts import LABELS, said
+from booking.pages.admin.accounts import LABELS, told
 from booking.pages.admin.forms import loaded
 from booking.pages.calendar.query import one_of
 from booking.pages.frame import context, go, page, pages, somebody
-from booking.services import groups, listing, tokens
-from booking.services.context import SCOPES
+from booking.pages.language import choices, gettext, marked
+from booking.pages.parts import part_of
+from booking.pages.words import word
+from booking.services import accounts, feeds, groups, listing, tokens
+from booking.services.context import FOR_ADMINS, SCOPES
 
 _MOST_GROUPS = 100
 _MOST_TOKENS = 200
 """The newest; programs page through all of theirs."""
 _USUAL = timedelta(days=90)
 SCOPE_LABELS = {
-    "availability:read": "see what is free",
-    "bookings:read": "read my bookings",
-    "bookings:write": "book, change and cancel",
-    "accounts:read": "read accounts",
-    "admin": "administer the site",
+    "availability:read": marked("see what is free"),
+    "bookings:read": marked("read my bookings"),
+    "bookings:write": marked("book, change and cancel"),
+    "accounts:read": marked("read accounts"),
+    "strangers:write": marked("answer what a cloud asks"),
+    "admin": marked("administer the site"),
 }
 
 
@@ -40,28 +45,53 @@ def overview(status: int = 200, /, **more: Any) -> Response:
         "actor": actor,
         "account": listing.own_account(ctx, actor),
         "usage": listing.usage(ctx, actor),
-        "limits": [(LABELS[name][0], LABELS[name][1], said(actor.limits, name)) for name in LIMIT_NAMES],
+        "limits": [
+            (gettext(LABELS[name][0]), gettext(LABELS[name][1]), limit.said)
+            for name, limit in told(actor.limits).items()
+        ],
         "groups": [group for group in found if group.role is not None],
-        "roles": list(Role),
-        "tokens": tokens.mine(ctx, actor, None, _MOST_TOKENS)[:_MOST_TOKENS],
-        "scopes": {name: SCOPE_LABELS[name] for name in SCOPES if actor.is_admin or name not in _ADMINS},
+        "roles": {role: word(role) for role in Role},
+        "tokens": part_of(tokens.mine(ctx, actor, None, _MOST_TOKENS)[:_MOST_TOKENS], "tokens", "/account"),
+        "scopes": choices(
+            {name: SCOPE_LABELS[name] for name in SCOPES if actor.is_admin or name not in _ADMINS}
+        ),
         "may_group": actor.level >= groups.LEAST_LEVEL or actor.is_admin,
         "is_trial": actor.kind is AccountKind.ANONYMOUS,
         "errors": {},
         "fresh": None,
+        "feed": feeds.mine(ctx, actor),
+        "address": None,
         "section": "",
     }
     return page("account/page.html", status, **(values | more))
 
 
-_ADMINS = ("accounts:read", "admin")
+_ADMINS = FOR_ADMINS | {"accounts:read"}
 
 
 @pages.get("/account")
 @needs("bookings:read")
 def own_account() -> Response:
-    """What the level allows, what is used of it, groups and tokens."""
+    """What the level allows, what is used of it, groups, the feed and tokens."""
     return overview()
+
+
+@pages.post("/account/password")
+@needs(SIGNED_IN)
+def change_password() -> Response:
+    """Another password; this session goes on, and all others end."""
+    actor, ctx = somebody(), context()
+    body = {name: request.form.get(name, "") for name in ("current", "new")}
+    try:
+        values = loaded(PasswordIn, body)
+        ratelimits.spend_login(ctx, request.remote_addr, actor.name)
+        account = accounts.change_password(ctx, actor, values["current"], values["new"])
+    except Invalid as error:
+        return overview(422, errors=error.errors, section="password")
+    identity.login(account)
+    return go(
+        "/account", gettext("Your password is changed. Other sessions, tokens and the feed have ended.")
+    )
 
 
 @pages.post("/account/tokens")
@@ -83,7 +113,19 @@ def make_token() -> Response:
 def revoke_token(token: str) -> Response:
     """End a token at once."""
     tokens.revoke(context(), somebody(), token)
-    return go("/account#tokens", "The token is no longer valid.")
+    return go("/account#tokens", gettext("The token is no longer valid."))
+
+
+@pages.post("/account/feed")
+@needs("bookings:read")
+def change_feed() -> Response:
+    """Make the feed, which is shown once, or give it another address, or remove it."""
+    actor, ctx = somebody(), context()
+    if request.form.get("remove"):
+        feeds.remove(ctx, actor)
+        return go("/account#feed", gettext("Nothing is at the address any more."))
+    made = feeds.make(ctx, actor)
+    return overview(201, address=address_of(made))
 
 
 @pages.post("/account/groups")
@@ -98,7 +140,7 @@ def make_group() -> Response:
         return overview(422, errors=error.errors, section="groups")
     except Conflict as error:
         return overview(409, errors={"name": [error.detail]}, section="groups")
-    return go("/account#groups", f"The group {group.name} is there.")
+    return go("/account#groups", gettext("The group %(name)s is there.", name=group.name))
 
 
 @pages.post("/account/groups/<group>/members")
@@ -109,19 +151,19 @@ def change_members(group: str) -> Response:
     try:
         if form.get("remove"):
             groups.remove_member(ctx, actor, group, form["remove"])
-            return go("/account#groups", f"{form['remove']} is no longer in the group.")
+            return go("/account#groups", gettext("%(name)s is no longer in the group.", name=form["remove"]))
         name = form.get("account", "").strip()
         role = one_of(Role, "role", form.get("role")) or Role.READER
         groups.put_member(ctx, actor, group, name, role)
     except BookingError as error:
         return _not_changed(group, error)
-    return go("/account#groups", f"{name} is {role} of the group.")
+    return go("/account#groups", gettext("%(name)s is %(role)s of the group.", name=name, role=word(role)))
 
 
 def _not_changed(group: str, error: BookingError) -> Response:
     """Say it beside the group, unless the group itself is not there."""
     if isinstance(error, NotFound) and error.code == "account.not_found":
-        return overview(422, errors={group: ["nobody here has that name"]}, section="groups")
+        return overview(422, errors={group: [gettext("nobody here has that name")]}, section="groups")
     if isinstance(error, Conflict | Forbidden | Invalid):
         return overview(
             403 if isinstance(error, Forbidden) else 409, errors={group: [error.detail]}, section="groups"

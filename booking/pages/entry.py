@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import Response, request
 
 from booking import identity, ratelimits
-from booking.allocator.cells import cell_at
-from booking.allocator.package import CUSTOM, Package, Sharing
+from booking.allocator.package import CUSTOM, Package
 from booking.api.noun import PUBLIC, needs
 from booking.errors import NotFound, Unauthenticated
 from booking.models import AccountKind
 from booking.pages.calendar.query import Query
-from booking.pages.calendar.scene import site_of
+from booking.pages.calendar.scene import Site, site_of
 from booking.pages.frame import context, current_actor, go, page, pages, within_site
+from booking.pages.language import gettext
+from booking.pages.templates import offered_to
 from booking.pages.words import Wall
-from booking.services import accounts, availability, visitors
+from booking.services import accounts, earliest, visitors
 from booking.services.context import Actor
-from booking.services.marks import Mark
 
 _TRIED = timedelta(hours=1)
 
@@ -38,29 +39,31 @@ class Offer:
 def landing() -> Response:
     """What this is, what can be booked, and when."""
     actor, ctx = current_actor(), context()
-    offers: list[Offer] = []
-    wall = None
-    try:
-        site = site_of(ctx, actor, None)
-    except NotFound:
-        site = None
-    if site is not None and (actor or ctx.settings.public_availability):
-        wall = Wall(site.zone)
-        sharing = site.sharings[0]
-        offers = [_offer(site.pool, package, sharing) for package in site.packages if package.name != CUSTOM]
-        offers.sort(key=lambda offer: offer.package.demand.vector())
-    return page("landing/page.html", actor=actor, offers=offers, wall=wall, site=site, now=ctx.clock.now())
-
-
-def _offer(pool: Mark, package: Package, sharing: Sharing) -> Offer:
-    ctx = context()
-    # The present hour may be booked too, though it has begun.
-    start = cell_at(pool.zone, ctx.clock.now(), pool.granularity).start
-    question = availability.SlotQuestion(
-        package.name, _TRIED, start=start, limit=1, sharing=sharing, pool=pool.id
+    site, wall, offers, cards = None, None, [], []
+    if actor or ctx.settings.public_availability:
+        with suppress(NotFound):  # there is no pool yet
+            site = site_of(ctx, actor, None)
+    if site is not None:
+        wall, offers, cards = Wall(site.zone), _offers(site, actor), offered_to(actor)
+    return page(
+        "landing/page.html",
+        actor=actor,
+        offers=offers,
+        cards=cards,
+        wall=wall,
+        site=site,
+        now=ctx.clock.now(),
     )
-    _, spans = availability.slots(ctx, question)
-    return Offer(package, spans[0].start if spans else None, Query(packages=(package.name,)).url())
+
+
+def _offers(site: Site, actor: Actor | None) -> list[Offer]:
+    found = [package for package in site.packages if package.name != CUSTOM]
+    free = earliest.starts(context(), actor, site.pool.id, found, site.sharings[0], _TRIED)
+    offers = [
+        Offer(package, start, Query(packages=(package.name,)).url())
+        for package, start in zip(found, free, strict=True)
+    ]
+    return sorted(offers, key=lambda offer: offer.package.demand.vector())
 
 
 @pages.get("/login")
@@ -81,7 +84,7 @@ def sign_in() -> Response:
     following = within_site(request.form.get("next"), "/calendar")
     try:
         if not name or not password:
-            raise Unauthenticated("Type your name and your password.")
+            raise Unauthenticated(gettext("Type your name and your password."))
         ratelimits.spend_login(context(), request.remote_addr, name)
         account = accounts.by_password(context(), name, password)
     except Unauthenticated as error:
@@ -111,17 +114,19 @@ def sign_out() -> Response:
 
 def _goodbye(actor: Actor | None) -> str:
     if actor is not None and actor.kind is AccountKind.ANONYMOUS:
-        return "You are signed out, and everything of the trial account is gone."
-    return "You are signed out."
+        return gettext("You are signed out, and everything of the trial account is gone.")
+    return gettext("You are signed out.")
 
 
 @pages.post("/try")
 @needs(PUBLIC)
 def give_it_a_try() -> Response:
     """Make an anonymous account and begin its session."""
-    actor = current_actor()
-    if actor is not None:
-        return go("/calendar")
+    following = within_site(request.form.get("next"), "/calendar")
+    if current_actor() is not None:
+        return go(following)
     ratelimits.spend_try(context(), request.remote_addr)
     identity.login(visitors.try_it(context()))
-    return go("/calendar", "Welcome. This trial account needs no form: choose some hours and book.")
+    choose = gettext("Welcome. This trial account needs no form: choose some hours and book.")
+    go_on = gettext("Welcome. This trial account needs no form: go on.")
+    return go(following, choose if following == "/calendar" else go_on)

@@ -14,9 +14,24 @@ from booking import errors
 from booking.allocator.lifecycle import IllegalTransition
 from booking.api.problems import RETRY_SECONDS, of_http, status_of
 from booking.pages.frame import fragment, go, here, page, wants_fragment
+from booking.pages.language import gettext, marked
 
 log = logging.getLogger(__name__)
-_STALE_FORM = "The form is out of date, or did not come from this site. Load the page again and repeat it."
+_STALE_FORM = marked(
+    "The form is out of date, or did not come from this site. Load the page again and repeat it."
+)
+_TITLES = {
+    400: marked("Bad Request"),
+    401: marked("Unauthorized"),
+    403: marked("Forbidden"),
+    404: marked("Not Found"),
+    405: marked("Method Not Allowed"),
+    409: marked("Conflict"),
+    413: marked("Request Entity Too Large"),
+    429: marked("Too Many Requests"),
+    500: marked("Internal Server Error"),
+    503: marked("Service Unavailable"),
+}
 
 
 def init_app(app: Flask) -> None:
@@ -31,7 +46,7 @@ def shown(status: int, detail: str, **headers: str) -> Response:
     """The page of an error, or the alert alone where htmx asked."""
     values = {
         "status": status,
-        "title": HTTPStatus(status).phrase,
+        "title": gettext(_TITLES[status]) if status in _TITLES else HTTPStatus(status).phrase,
         "detail": detail,
         "request_id": g.get("request_id", ""),
     }
@@ -57,18 +72,23 @@ def _booking_error(error: errors.BookingError) -> Response:
 
 
 def _moved_on(error: IllegalTransition) -> Response:
-    return shown(409, f"{str(error).capitalize()}. Load the page again to see where it stands.")
+    return shown(
+        409, gettext("%(fault)s. Load the page again to see where it stands.", fault=str(error).capitalize())
+    )
 
 
 def _http(error: HTTPException) -> Response:
     if request.path.startswith("/api/"):
         return of_http(error)
     if isinstance(error, CSRFError):
-        return shown(400, _STALE_FORM)
+        return shown(400, gettext(_STALE_FORM))
     status = error.code or 500
     if status < 400 and error.response is None:
         return Response(error.get_response().get_data(), status, dict(error.get_headers()))
-    details = {404: "There is no such page.", 405: "This address cannot be used in that way."}
+    details = {
+        404: gettext("There is no such page."),
+        405: gettext("This address cannot be used in that way."),
+    }
     response = shown(status, details.get(status, error.description or ""))
     if status == 405 and (allowed := dict(error.get_headers()).get("Allow")):
         response.headers["Allow"] = allowed
@@ -77,4 +97,4 @@ def _http(error: HTTPException) -> Response:
 
 def _unforeseen(error: Exception) -> Response:
     log.error("request %s failed", g.get("request_id", ""), exc_info=error)
-    return shown(500, "Something went wrong here, and it has been noted. Nothing was half done.")
+    return shown(500, gettext("Something went wrong here, and it has been noted. Nothing was half done."))

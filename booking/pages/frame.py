@@ -13,6 +13,7 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from booking.api.reading import is_text
 from booking.errors import BookingError, Invalid, NotFound, Unauthenticated
 from booking.identity import context, current_actor
+from booking.pages.language import gettext
 from booking.resources import static_path
 from booking.services.context import Actor
 
@@ -27,7 +28,7 @@ def refuse_what_is_no_text() -> None:
     """:raises Invalid: if a field has a character that no database can hold."""
     for name, text in (*request.args.items(multi=True), *request.form.items(multi=True)):
         if not (is_text(name) and is_text(text)):
-            raise Invalid({name.replace("\0", ""): ["has a character that no text may have"]})
+            raise Invalid({name.replace("\0", ""): [gettext("has a character that no text may have")]})
     for text in (request.view_args or {}).values():
         if not is_text(str(text)):
             raise NotFound("page", "of that name")
@@ -97,7 +98,7 @@ def somebody() -> Actor:
     """
     actor = current_actor()
     if actor is None:
-        raise Unauthenticated("Sign in to see this page.")
+        raise Unauthenticated(gettext("Sign in to see this page."))
     return actor
 
 

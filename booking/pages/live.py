@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from booking.allocator.lifecycle import FINAL, LIVE, State
 from booking.config import Settings
 from booking.models import Booking, ClusterPhase, Reservation
+from booking.pages.language import gettext
 from booking.pages.words import Wall, lasting
 from booking.services.listing import Seen
 
@@ -99,6 +100,22 @@ class Live:
         return min((at for at in coming if at > self.now), default=self.now + _SOON)
 
     @property
+    def is_undoable(self) -> bool:
+        """Whether it may be taken back whole: nothing of it has begun to be made."""
+        return all(r.state in (State.HELD, State.CONFIRMED) for r in self.booking.reservations)
+
+    @property
+    def countdown(self) -> tuple[str, datetime] | None:
+        """What comes next, and when."""
+        r = self.reservation
+        if r.state in FINAL or r.state is State.ENDING:
+            return None
+        if r.state is State.HELD:
+            return gettext("The hold ends in"), r.expires_at or r.start
+        starts = gettext("Starts in"), r.start
+        return starts if r.start > self.now else (gettext("Ends in"), r.end)
+
+    @property
     def ends_soon(self) -> str:
         """How long it still lasts, where that is little."""
         left = self.reservation.end - self.now
@@ -127,26 +144,28 @@ def steps(reservation: Reservation, live: Live) -> list[Step]:
     began = State.HELD if state is State.HELD else State.CONFIRMED
     order = (began, State.PREPARING, State.ACTIVE, State.ENDING, State.ENDED)
     said = {
-        State.HELD: f"until {wall.clock(reservation.expires_at)}; confirm it before"
+        State.HELD: gettext("until %(time)s; confirm it before", time=wall.clock(reservation.expires_at))
         if reservation.expires_at
         else "",
-        State.CONFIRMED: "nobody can take it from you",
-        State.PREPARING: f"from {wall.moment(reservation.start - live.lead)} on",
+        State.CONFIRMED: gettext("nobody can take it from you"),
+        State.PREPARING: gettext("from %(moment)s on", moment=wall.moment(reservation.start - live.lead)),
         State.ACTIVE: wall.span(reservation.start, reservation.end),
-        State.ENDING: "everything in the cluster is destroyed",
+        State.ENDING: gettext("everything in the cluster is destroyed"),
         State.ENDED: "",
     }
     names = {
-        State.HELD: "Held for you",
-        State.CONFIRMED: "Booked",
-        State.PREPARING: "Cluster is made",
-        State.ACTIVE: "Ready to use",
-        State.ENDING: "Cluster is taken down",
-        State.ENDED: "Gone",
+        State.HELD: gettext("Held for you"),
+        State.CONFIRMED: gettext("Booked"),
+        State.PREPARING: gettext("Cluster is made"),
+        State.ACTIVE: gettext("Ready to use"),
+        State.ENDING: gettext("Cluster is taken down"),
+        State.ENDED: gettext("Gone"),
     }
     at = order.index(state)
     if state is State.PREPARING and _is_ready(reservation):
-        said[State.PREPARING] = f"ready; it is yours from {wall.moment(reservation.start)}"
+        said[State.PREPARING] = gettext(
+            "ready; it is yours from %(moment)s", moment=wall.moment(reservation.start)
+        )
     if state is State.ACTIVE:
         said[State.PREPARING] = ""
     if (
@@ -169,10 +188,10 @@ def _is_ready(reservation: Reservation) -> bool:
 def _broken_off(reservation: Reservation) -> list[Step]:
     failed = reservation.state is State.FAILED
     names = {
-        State.CANCELLED: "Cancelled",
-        State.EXPIRED: "The hold expired",
-        State.FAILED: "Failed",
-        State.PREEMPTED: "Displaced by a booking",
+        State.CANCELLED: gettext("Cancelled"),
+        State.EXPIRED: gettext("The hold expired"),
+        State.FAILED: gettext("Failed"),
+        State.PREEMPTED: gettext("Displaced by a booking"),
     }
     detail = reservation.cluster.detail if failed and reservation.cluster else reservation.end_reason
-    return [Step("Booked", DONE), Step(names[reservation.state], FAILED if failed else DONE, detail)]
+    return [Step(gettext("Booked"), DONE), Step(names[reservation.state], FAILED if failed else DONE, detail)]

@@ -13,6 +13,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from booking import exposition, scheduler
 from booking.adapters.base import Provisioner
 from booking.config import Settings
+from booking.lanes import Lanes
 from booking.server.beginning import configure_logging
 from booking.server.parts import SIGNALS
 from booking.services.context import Context
@@ -20,11 +21,11 @@ from booking.services.context import Context
 log = logging.getLogger(__name__)
 
 
-def run_scheduler(ctx: Context, provisioner: Provisioner) -> None:
+def run_scheduler(ctx: Context, provisioner: Provisioner, lanes: Lanes) -> None:
     """Run one scheduler until SIGTERM or SIGINT; a tick that has begun is finished."""
     configure_logging()
     holder = f"{socket.gethostname()}:{os.getpid()}:{ctx.ids.new()[:8]}"
-    one = scheduler.Scheduler(ctx, provisioner, holder)
+    one = scheduler.Scheduler(ctx, provisioner, holder, lanes)
     log.info("scheduler %s, clusters by %s", holder, provisioner.name)
     _tell_metrics(ctx.settings)
     scheduler.run(one, ctx.settings.tick_seconds, _end_by_signal)

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
 """How long the parts may take to end before they are killed."""
+KILLED_SECONDS = 1.0
+"""How long the kernel may take to end what is killed."""
 _STEP_SECONDS = 0.1
 
 
@@ -162,7 +164,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        # A web server that was told to stop twice may be gone before its workers are.
+        # The workers of a web server that had to be killed are killed by the kernel, a moment after it.
+        until = time.monotonic() + KILLED_SECONDS
         while workers & self._alive() and time.monotonic() < until:
             time.sleep(_STEP_SECONDS)
 
@@ -172,4 +175,4 @@ class Supervisor:
         return {(pid, table[pid].start) for root in web for pid in processes.descendants(table, root)}
 
     def _alive(self) -> set[tuple[int, int]]:
-        return {(one.pid, one.start) for one in processes.table().values()}
+        return {(one.pid, one.start) for one in processes.table().values() if one.state not in "ZX"}

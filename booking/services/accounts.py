@@ -10,13 +10,13 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking.allocator.policy import Limits
 from booking.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from booking.models import Account, AccountKind, Level, Token
+from booking.models import Account, AccountKind, Feed, Level, Token
 from booking.services.context import IDENTITY, OWN_LEVEL, Actor, Context, identified
 
 SHORTEST_PASSWORD = 8
@@ -29,6 +29,14 @@ _hasher = PasswordHasher()
 def _nobodys_hash() -> str:
     """Verified where there is no account, so that both answers take the same time."""
     return _hasher.hash("nobody's password")
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """The 30,000 commonest of those that became known, as zxcvbn lists them; read when one is first set."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,15 @@ def create(ctx: Context, actor: Actor | None, new: NewAccount) -> Account:
         raise Conflict(f"There is an account {new.name!r} already.", code="account.conflict") from None
 
 
-def hashed(password: str) -> str:
-    """:raises Invalid: if the password is too short or too long."""
+def hashed(password: str, field: str = "password") -> str:
+    """What is kept of a password.
+
+    :raises Invalid: naming the field, if it is too short or too long, or what many others have.
+    """
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid({"password": [f"has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"]})
+        raise Invalid({field: [f"has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"]})
+    if password.lower() in _common_passwords():
+        raise Invalid({field: ["is one of those that are guessed first"]})
     return _hasher.hash(password)
 
 
@@ -157,7 +170,7 @@ class AccountChange:
 
 
 def change(ctx: Context, actor: Actor | None, name: str, wanted: AccountChange) -> Account:
-    """Change an account; a new password ends its sessions and tokens, disabling its sessions.
+    """Change an account; a new password ends its sessions, tokens and feed, disabling its sessions.
 
     :raises NotFound: if there is no such account.
     :raises Invalid: if a limit or the password is not one.
@@ -187,8 +200,33 @@ def change(ctx: Context, actor: Actor | None, name: str, wanted: AccountChange) 
     return ctx.db.run("change account", write)
 
 
+def change_password(ctx: Context, actor: Actor, current: str, new: str) -> Account:
+    """Give oneself another password: every session, token and feed made with the old one ends.
+
+    :raises Invalid: if `current` is not the password, or `new` may not be one.
+    """
+    try:
+        known = by_password(ctx, actor.name, current)
+    except Unauthenticated:
+        raise Invalid({"current": ["is not your password"]}) from None
+    password_hash = hashed(new, "new")
+
+    def write(session: Session) -> Account:
+        account = find(session, actor.id)
+        if account.password_hash != known.password_hash:
+            raise Invalid({"current": ["is not your password"]})  # somebody changed it at the same moment
+        account.password_hash = password_hash
+        account.session_epoch += 1
+        _end_tokens(ctx, session, account)
+        ctx.journal(session, actor, "account.password", f"account:{account.id}")
+        return account
+
+    return ctx.db.run("change password", write)
+
+
 def _end_tokens(ctx: Context, session: Session, account: Account) -> None:
-    """Who knew the old password may have made tokens with it."""
+    """Who knew the old password may have made tokens and a feed with it."""
+    session.execute(delete(Feed).where(Feed.account_id == account.id))
     valid = update(Token).where(Token.account_id == account.id, Token.revoked_at.is_(None))
     session.execute(valid.values(revoked_at=ctx.clock.now()))
 

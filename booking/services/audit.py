@@ -17,13 +17,13 @@ from booking.allocator.lifecycle import COUNTED
 from booking.allocator.span import Span, floor_minute, instant_of
 from booking.allocator.sweep import shortages
 from booking.allocator.timeline import SIDES, Amounts, Entry, Side, Timeline
-from booking.models import Blackout, Booking, Inventory, Pool, Reservation
+from booking.models import Blackout, Booking, Inventory, Pool, Reservation, Stranger
 from booking.services import holds
-from booking.services.availability import state_of
 from booking.services.capacity import ALWAYS
 from booking.services.context import Context
 from booking.services.leadership import still_leading
-from booking.services.timelines import entries, lock_pool
+from booking.services.ledger import entries, lock_pool
+from booking.services.states import state_of
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +80,14 @@ def _fault(ctx: Context, pool_id: str, session: Session) -> str | None:
 
 
 def _owned(session: Session, pool: Pool) -> list[Entry]:
-    """What there is, and the standing reservation."""
+    """What there is, the standing reservation, and what strangers have reserved."""
     found = entries(Side.RESERVED, ALWAYS, pool.resources)
     for row in session.scalars(select(Inventory).where(Inventory.pool_id == pool.id)):
         found += entries(Side.PHYSICAL, row.span, row.resources)
     for withdrawn in session.scalars(select(Blackout).where(Blackout.pool_id == pool.id)):
         found += entries(Side.PHYSICAL, withdrawn.span, withdrawn.resources, -1)
+    for stranger in session.scalars(select(Stranger).where(Stranger.pool_id == pool.id)):
+        found += entries(Side.RESERVED, stranger.span, stranger.resources)
     return found
 
 

@@ -10,27 +10,28 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
-from booking import metrics
+from booking import metrics, together
 from booking.allocator.cells import cell_at
 from booking.allocator.lifecycle import FINAL, LIVE, State
 from booking.allocator.span import Span
-from booking.errors import Conflict, IdempotencyMismatch, Invalid, NotFound, Refused, Stale
+from booking.errors import Conflict, IdempotencyMismatch, Invalid, NotFound, Refused
 from booking.models import (
     Account,
     Booking,
-    Group,
     IdempotencyKey,
     Membership,
     Pool,
     Reservation,
-    Role,
 )
-from booking.models.store import store
-from booking.services import holds, offers, transitions
-from booking.services.availability import find_pool
+from booking.models.store import columns_of, loaded, made, store, table_of
+from booking.services import earliest, holds, offers, refusals, transitions
 from booking.services.context import Actor, Context
-from booking.services.decision import BookingRequest, Decision, decide
-from booking.services.timelines import append, entries, lock_pool, moved
+from booking.services.decision import BookingRequest, Decision, decide, needs
+from booking.services.finding import find_pool
+from booking.services.ledger import append, lock_pool, moved
+from booking.services.locking import locked_booking, owns
+from booking.services.promising import Act, group_for, write
+from booking.together import Question
 
 KEY_LIFE = timedelta(hours=24)
 
@@ -74,11 +75,13 @@ def book(
         pool, known = _locked(ctx, session, actor, request, idempotency)
         if known is not None:
             return Promise(session.get_one(Booking, known.booking_id), known.answer, replayed=True)
-        decision = decide(ctx, session, actor, pool, request)
-        booking = _write(ctx, session, actor, pool, request, decision)
+        wanted = earliest.under_lock(ctx, session, actor, pool, request)
+        decision = decide(ctx, session, actor, pool, wanted)
+        booking = _write(ctx, session, actor, pool, wanted, decision)
         answer = render(booking)
         if idempotency is not None:
-            key = IdempotencyKey(
+            key = made(
+                IdempotencyKey,
                 account_id=actor.id,
                 key=idempotency.key,
                 request_hash=idempotency.request_hash,
@@ -92,6 +95,7 @@ def book(
     try:
         return ctx.db.run("book", promise)
     except Refused as refusal:
+        refusals.note(ctx, actor, request, refusal)
         refusal.alternatives = offers.alternatives(ctx, actor, request)
         raise
 
@@ -106,7 +110,7 @@ def preview(ctx: Context, actor: Actor, request: BookingRequest) -> Decision:
     def look(session: Session) -> Decision:
         pool, _ = _locked(ctx, session, actor, request, None)
         decision = decide(ctx, session, actor, pool, request)
-        _group(session, actor, request.group)
+        group_for(session, actor.id, request.group)
         return decision
 
     try:
@@ -116,100 +120,63 @@ def preview(ctx: Context, actor: Actor, request: BookingRequest) -> Decision:
         raise
 
 
-_LOCK_ACCOUNT = select(Account).where(Account.id == bindparam("account")).with_for_update()
+_LOCK_ACCOUNT = select(*columns_of(Account)).where(Account.id == bindparam("account")).with_for_update()
+_KEY = select(*table_of(IdempotencyKey).columns).where(
+    IdempotencyKey.account_id == bindparam("account"), IdempotencyKey.key == bindparam("key")
+)
 
 
 def _locked(
     ctx: Context, session: Session, actor: Actor, request: BookingRequest, idempotency: Idempotency | None
 ) -> tuple[Pool, IdempotencyKey | None]:
-    """Lock the pool, then the account: always in this order. The key is looked up under both locks."""
+    """Lock the pool, then the account: always in this order. The key is looked up under both locks.
+
+    What is decided on is asked in the same breath, so that the locks are held for no further wait.
+    """
+    now = ctx.clock.now()
+    account = Question(_LOCK_ACCOUNT, {"account": actor.id})
+    key = Question(_KEY, {"account": actor.id, "key": idempotency.key if idempotency else None})
     try:
-        pool = lock_pool(session, find_pool(session, request.pool))
+        pool_id = None if request.traits else ctx.timelines.named(request.pool)
+        pool_id = pool_id or find_pool(session, request.pool, request.traits)
+        keys, news = [key] if idempotency else [], ctx.timelines.news(pool_id)
+        pool = lock_pool(session, pool_id, account, *keys, *needs(actor, request, now), *news)
     except NotFound as error:
         raise Invalid({"pool": [error.detail]}) from None
-    # Kept until the end of the transaction, since a session forgets what nobody holds.
-    session.info["account"] = session.execute(_LOCK_ACCOUNT, {"account": actor.id}).scalar_one_or_none()
-    known = None
-    if idempotency is not None:
-        known = session.get(IdempotencyKey, (actor.id, idempotency.key))
-        if known is not None and known.created_at <= ctx.clock.now() - KEY_LIFE:
-            session.delete(known)
-            session.flush()
-            known = None
-        if known is not None and known.request_hash != idempotency.request_hash:
-            raise IdempotencyMismatch({"Idempotency-Key": ["was used with another request"]})
-    holds.expire_due(ctx, session, pool, ctx.clock.now())
+    if request.pool not in (None, pool.id, pool.name):  # another name was given to it since it was cached
+        ctx.timelines.drop(pool_id)
+        return _locked(ctx, session, actor, request, idempotency)
+    for row in together.rows(session, *account):
+        # Kept until the end of the transaction, since a session forgets what nobody holds.
+        session.info["account"] = loaded(session, Account, row)
+    known = _known(session, key, idempotency, now) if idempotency else None
+    holds.expire_due(ctx, session, pool, now)
     return pool, known
+
+
+def _known(session: Session, key: Question, idempotency: Idempotency, now: datetime) -> IdempotencyKey | None:
+    """What was answered under the key, if that is not too long ago.
+
+    :raises IdempotencyMismatch: if it came with another body.
+    """
+    found = together.rows(session, *key)
+    if not found:
+        return None
+    known = made(IdempotencyKey, **found[0]._asdict())
+    if known.created_at <= now - KEY_LIFE:
+        mine = (IdempotencyKey.account_id == known.account_id) & (IdempotencyKey.key == known.key)
+        session.execute(delete(IdempotencyKey).where(mine))
+        return None
+    if known.request_hash != idempotency.request_hash:
+        raise IdempotencyMismatch({"Idempotency-Key": ["was used with another request"]})
+    return known
 
 
 def _write(
     ctx: Context, session: Session, actor: Actor, pool: Pool, request: BookingRequest, decision: Decision
 ) -> Booking:
-    now, package = ctx.clock.now(), decision.package
-    account, group = session.get_one(Account, actor.id), _group(session, actor, request.group)
-    booking = Booking(
-        id=ctx.ids.new(),
-        # What is known of a new booking is said, so that nothing of it need be read back under the lock.
-        account=account,
-        account_id=account.id,
-        group=group,
-        group_id=group.id if group else None,
-        pool=pool,
-        pool_id=pool.id,
-        guests=[],
-        package_name=package.name,
-        package_version=package.version,
-        notebook_cores=package.notebook.cores,
-        notebook_memory_mib=package.notebook.memory_mib,
-        worker_cores=package.worker.cores,
-        worker_memory_mib=package.worker.memory_mib,
-        worker_count=package.worker_count,
-        lead_minutes=int(package.lead_time.total_seconds()) // 60,
-        sharing=request.sharing,
-        side=decision.side,
-        title=request.title,
-        notebook_url=request.notebook_url,
-        revision=1,
-        created_at=now,
-    )
-    expires_at = now + request.hold if request.hold is not None else None
-    for span in sorted(request.spans):
-        reservation = Reservation(
-            id=ctx.ids.new(),
-            booking_id=booking.id,
-            cluster=None,
-            pool_id=pool.id,
-            start=span.start,
-            end=span.end,
-            state=State.HELD if expires_at else State.CONFIRMED,
-            expires_at=expires_at,
-            end_reason="",
-            at_risk=False,
-            revision=1,
-        )
-        booking.reservations.append(reservation)
-    append(session, pool, [e for span in request.spans for e in entries(booking.side, span, package.demand)])
-    due = [work for reservation in booking.reservations for work in transitions.due_work(ctx, reservation)]
-    action = "booking.held" if expires_at else "booking.made"
-    entry = ctx.entry(actor, action, f"booking:{booking.id}", package=package.name, spans=len(request.spans))
-    store(session, booking, *booking.reservations, *due, entry)
-    if expires_at is not None:
-        holds.note_next_expiry(session, pool)
-    return booking
-
-
-def _group(session: Session, actor: Actor, name: str | None) -> Group | None:
-    if name is None:
-        return None
-    found = session.scalar(
-        select(Group)
-        .join(Membership)
-        .where((Group.id == name) | (Group.name == name))
-        .where(Membership.account_id == actor.id, Membership.role.in_([Role.WRITER, Role.ADMIN]))
-    )
-    if found is None:
-        raise Invalid({"group": ["is not a group you may book for"]})
-    return found
+    action = "booking.made" if request.hold is None else "booking.held"
+    return write(ctx, session, actor, pool, request, decision, Act(actor, action))
 
 
 def visible(session: Session, actor: Actor, booking_id: str) -> Booking:
@@ -235,28 +202,10 @@ def owned(session: Session, actor: Actor, booking_id: str) -> Booking:
 
     :raises NotFound: if there is none.
     """
-    booking = visible(session, actor, booking_id)
-    if booking.account_id != actor.id and not actor.acts_as_admin:
+    booking = session.get(Booking, booking_id)
+    if booking is None or not owns(actor, booking.account_id):
         raise NotFound("booking", booking_id)
     return booking
-
-
-def locked_booking(
-    ctx: Context, session: Session, actor: Actor, booking_id: str, if_match: int | None
-) -> tuple[Booking, Pool]:
-    """A booking to be changed, under the lock of its pool, with its holds expired.
-
-    :raises NotFound: if it is not there.
-    :raises Stale: if it is no longer at the revision the caller has seen.
-    """
-    pool = lock_pool(session, owned(session, actor, booking_id).pool_id)
-    holds.expire_due(ctx, session, pool, ctx.clock.now())
-    session.flush()
-    session.expire_all()
-    booking = owned(session, actor, booking_id)
-    if if_match is not None and booking.revision != if_match:
-        raise Stale("The booking has changed since you looked at it; read it again.")
-    return booking, session.get_one(Pool, booking.pool_id)
 
 
 def confirm(ctx: Context, actor: Actor, booking_id: str, if_match: int | None = None) -> Booking:
@@ -315,11 +264,13 @@ def cancel_reservations(
 ) -> None:
     """Cancel reservations of one locked pool, each as its state needs."""
     waiting = [r for r in reservations if r.state in (State.HELD, State.CONFIRMED)]
+    are_held = any(r.state is State.HELD for r in waiting)
     transitions.move_all(ctx, session, pool, waiting, State.CANCELLED, reason=reason, actor=actor)
     for reservation in reservations:
         if reservation.state in LIVE and reservation.state is not State.ENDING:
             end_now(ctx, session, pool, reservation, reason=reason, actor=actor)
-    holds.note_next_expiry(session, pool)
+    if are_held:
+        holds.note_next_expiry(session, pool)
 
 
 def end_now(

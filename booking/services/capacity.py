@@ -8,9 +8,9 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import case, exists, or_, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager, lazyload
 
 from booking.allocator.cells import Granularity
 from booking.allocator.lifecycle import COUNTED
@@ -18,12 +18,15 @@ from booking.allocator.resources import Resources
 from booking.allocator.span import EPOCH, FOREVER, Span, floor_minute
 from booking.allocator.timeline import Entry, Side, Timeline
 from booking.errors import CapacityConflict, Conflict, NotFound
-from booking.models import Blackout, Booking, Inventory, Platform, Pool, Reservation
+from booking.models import Blackout, Booking, Inventory, Platform, Pledge, Pool, Reservation
+from booking.models.pledge import AT_RISK
 from booking.models.pool import as_amounts
 from booking.services import bookings, holds
-from booking.services.availability import find_pool, known_zone, locked_state
 from booking.services.context import Actor, Context
-from booking.services.timelines import append, entries, lock_pool
+from booking.services.finding import find_pool
+from booking.services.ledger import append, entries, lock_pool
+from booking.services.states import locked_state
+from booking.services.windows import known_zone
 
 ALWAYS = Span(EPOCH, FOREVER)
 NOTHING = Resources()
@@ -149,7 +152,7 @@ def edit(ctx: Context, actor: Actor, wanted: Edit) -> Impact:
         fresh = [r for r in lost if r.id not in before]
         if fresh and not wanted.dry_run:
             _settle(ctx, session, actor, pool, wanted.on_conflict, fresh)
-        _flag(ctx, session, pool)
+        flag(ctx, session, pool)
         return Impact(row, fresh)
 
     return ctx.db.rehearse("capacity", act) if wanted.dry_run else ctx.db.run("capacity", act)
@@ -229,10 +232,12 @@ def losers(ctx: Context, session: Session, pool: Pool) -> list[Reservation]:
     now = floor_minute(ctx.clock.now())
     timeline = locked_state(ctx, session, pool).timeline
     first, _ = timeline.slot_range(Span(now, floor_minute(ctx.horizon(now))).minutes[0], timeline.end)
-    if not (timeline.available[:, first:] < 0).any():
+    missing = np.flatnonzero((timeline.available[:, first:] < 0).any(axis=0))
+    if not len(missing):
         return []
+    within = Span.of_minutes(*(int(timeline.marks[first + at]) for at in (missing[0], missing[-1] + 1)))
     lost = []
-    for reservation in _order(session, pool):
+    for reservation in _order(session, pool, within):
         if _stands_on_nothing(timeline, first, reservation):
             booking = reservation.booking
             timeline = timeline.applied(entries(booking.side, reservation.span, booking.size.demand, -1))
@@ -240,17 +245,31 @@ def losers(ctx: Context, session: Session, pool: Pool) -> list[Reservation]:
     return lost
 
 
-def _order(session: Session, pool: Pool) -> list[Reservation]:
-    rows = session.scalars(
+def _order(session: Session, pool: Pool, within: Span) -> Sequence[Reservation]:
+    """Those that touch the span, by who loses first; under the lock of the pool, so in one statement."""
+    return session.scalars(
         select(Reservation)
-        .join(Booking)
-        .where(Reservation.pool_id == pool.id, Reservation.state.in_(COUNTED))
+        .join(Reservation.booking)
+        .where(
+            Reservation.pool_id == pool.id,
+            Reservation.state.in_(COUNTED),
+            Reservation.end > within.start,
+            Reservation.start < within.end,
+            Booking.side != Side.LEVEL0,
+        )
+        .order_by(
+            case((Booking.side == Side.SHARED, 0), else_=1),
+            Booking.created_at.desc(),
+            Booking.id.desc(),
+            Reservation.start.desc(),
+        )
+        .options(
+            contains_eager(Reservation.booking).options(
+                lazyload(Booking.reservations), lazyload(Booking.guests)
+            ),
+            lazyload(Reservation.cluster),
+        )
     ).all()
-    rows = sorted(rows, key=lambda r: (r.booking.created_at, r.booking.id, r.start), reverse=True)
-    return sorted(
-        (r for r in rows if r.booking.side is not Side.LEVEL0),
-        key=lambda r: r.booking.side is not Side.SHARED,
-    )
 
 
 def _stands_on_nothing(timeline: Timeline, first: int, reservation: Reservation) -> bool:
@@ -262,13 +281,17 @@ def _stands_on_nothing(timeline: Timeline, first: int, reservation: Reservation)
     return bool((timeline.available[asked, max(left, first) : right] < 0).any())
 
 
-def _flag(ctx: Context, session: Session, pool: Pool) -> None:
-    """Flag exactly the reservations that do not fit now."""
+def flag(ctx: Context, session: Session, pool: Pool) -> None:
+    """Flag exactly the reservations that do not fit now, and those that their platform refuses."""
     lost = {reservation.id for reservation in losers(ctx, session, pool)}
-    for reservation in session.scalars(
-        select(Reservation).where(Reservation.pool_id == pool.id, Reservation.state.in_(COUNTED))
+    flagged = Reservation.at_risk if not lost else or_(Reservation.at_risk, Reservation.id.in_(lost))
+    refused = exists().where(Pledge.reservation_id == Reservation.id, Pledge.phase.in_(AT_RISK))
+    for reservation, is_refused in session.execute(
+        select(Reservation, refused)
+        .where(Reservation.pool_id == pool.id, Reservation.state.in_(COUNTED), flagged)
+        .options(lazyload("*"))
     ):
-        reservation.at_risk = reservation.id in lost
+        reservation.at_risk = is_refused or reservation.id in lost
 
 
 @dataclass(frozen=True)
@@ -309,10 +332,17 @@ def change_pool(ctx: Context, actor: Actor, pool_name: str, wanted: PoolChange) 
         append(session, pool, changes)
         ctx.journal(session, actor, "pool.changed", f"pool:{pool.id}", name=pool.name)
         session.flush()
-        _flag(ctx, session, pool)
+        flag(ctx, session, pool)
         return pool
 
     return ctx.db.run("change pool", act)
+
+
+def pool_or_first(ctx: Context, name: str | None) -> Pool | None:
+    """The pool of that id or name, else the one that was made first; None if there is none at all."""
+    others = case((or_(Pool.id == name, Pool.name == name), 0), else_=1)
+    query = select(Pool).order_by(others, Pool.created_at, Pool.id).limit(1)
+    return ctx.db.read("pool", lambda s: s.scalars(query).first())
 
 
 def pools(ctx: Context) -> Sequence[Pool]:

@@ -1,4 +1,4 @@
-"""Changes of a booking's title and of the end of its reservations."""
+"""Changes of a booking's title and group, and of the end of its reservations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from booking.allocator.span import Span, minute_of
 from booking.errors import BeyondHorizon, Conflict, Invalid, NoCapacity, NotFound
 from booking.models import Action, Booking, Pool, Reservation
 from booking.services import transitions
-from booking.services.availability import locked_state
-from booking.services.bookings import locked_booking
 from booking.services.context import Actor, Context
 from booking.services.decision import claims_of, off_grid, refuse_broken, refuse_closed, room_of
-from booking.services.timelines import append, moved
+from booking.services.ledger import append, moved
+from booking.services.locking import locked_booking
+from booking.services.promising import group_for
+from booking.services.states import locked_state
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Change:
 
     title: str | None = None
     notebook_url: str | None = None
+    group: str | None = None
+    """By name or id; empty for none."""
     ends: Mapping[str, datetime] = field(default_factory=dict)
     """New ends by reservation id: later extends, earlier shortens."""
 
@@ -45,14 +48,14 @@ def change(
 
     :raises NotFound: if the booking or a reservation is not the actor's.
     :raises Stale: if the booking is no longer at revision `if_match`.
-    :raises Invalid: if an end is off the grid, past, or beyond the horizon.
+    :raises Invalid: if an end is off the grid, past, or beyond the horizon, or the owner may not book for the group.
     :raises Refused: if policy or capacity does not allow a later end.
     :raises Conflict: if a reservation is over.
     """
     actor.require("bookings:write")
 
     def act(session: Session) -> Booking:
-        booking, pool = locked_booking(ctx, session, actor, booking_id, if_match)
+        booking, pool = locked_booking(ctx, session, actor, booking_id, if_match, has_ends=bool(wanted.ends))
         known = {reservation.id: reservation for reservation in booking.reservations}
         for reservation_id, end in wanted.ends.items():
             if reservation_id not in known:
@@ -62,11 +65,23 @@ def change(
             booking.title = wanted.title
         if wanted.notebook_url is not None:
             booking.notebook_url = wanted.notebook_url or None
+        if wanted.group is not None:
+            _set_group(ctx, session, actor, booking, wanted.group)
         booking.revision += 1
         ctx.journal(session, actor, "booking.changed", f"booking:{booking.id}", ends=len(wanted.ends))
         return booking
 
     return ctx.db.rehearse("change", act) if dry_run else ctx.db.run("change", act)
+
+
+def _set_group(ctx: Context, session: Session, actor: Actor, booking: Booking, name: str) -> None:
+    before, after = booking.group, group_for(session, booking.account_id, name or None)
+    if after is before:
+        return
+    booking.group = after
+    for group, act in ((before, "booking.unshared"), (after, "booking.shared")):
+        if group is not None:
+            ctx.journal(session, actor, act, f"booking:{booking.id}", group=group.name)
 
 
 def _move_end(
@@ -81,6 +96,12 @@ def _move_end(
     after = Span(before.start, end)
     if after == before:
         return
+    if pool.platform.pledges and not pool.platform.may_change_pledges:
+        raise Conflict(
+            "The platform of this pool cannot change what it has set aside. Book the added time for itself, "
+            "or cancel and book anew.",
+            code="platform.fixed",
+        )
     if end > before.end:
         _check_extension(ctx, session, actor, pool, reservation, after)
     booking = reservation.booking
@@ -123,8 +144,8 @@ def _check_extension(
     others = claims_of(session, booking.account_id, [after], now, without=reservation.id)
     ask = Ask(booking.package_name, booking.sharing, booking.size.demand, (after,), now, pool.zone, others)
     refuse_broken([rule for rule in broken_rules(actor.limits, ask) if rule.name in _ON_EXTENSION])
-    state = locked_state(ctx, session, pool)
     added = (minute_of(reservation.end), minute_of(after.end))
+    state = locked_state(ctx, session, pool).part(*added)
     if not allocator.fits(state.timeline, room_of(state, booking.side), added, booking.size.demand):
         raise NoCapacity(f"{booking.package_name} is not free for the added time.")
 

@@ -15,9 +15,23 @@ from booking.allocator.lifecycle import LIVE
 from booking.allocator.resources import Resources
 from booking.allocator.span import EPOCH, floor_minute
 from booking.errors import Unavailable
-from booking.models import Account, Cluster, ClusterPhase, Inventory, Leadership, Pool, Work
+from booking.models import (
+    Account,
+    Cluster,
+    ClusterPhase,
+    Inventory,
+    Leadership,
+    Platform,
+    Pledge,
+    PledgePhase,
+    Pool,
+    Reservation,
+    Work,
+)
+from booking.models.pledge import AT_RISK
 from booking.services import audit, leadership, packages, pausing, verify, work
 from booking.services.doctor import Check, Patient, some
+from booking.services.pledging import CLAIMING
 
 SKEW = timedelta(seconds=2)
 _STUCK = timedelta(minutes=10)
@@ -123,7 +137,8 @@ def _ending(patient: Patient) -> str | None:
 
 
 def _orphans(patient: Patient) -> str | None:
-    found = patient.provisioner.inventory()
+    everywhere = (outside.listed().clusters for outside in patient.list_platforms())
+    found = patient.provisioner.inventory().union(*everywhere)
 
     def read(session: Session) -> list[str]:
         known, judged = pausing.states(session, found), pausing.judged(session, found)
@@ -195,6 +210,26 @@ def _governed(patient: Patient) -> str | None:
     return None if there else "there is no administrator who could sign in"
 
 
+def _platforms(patient: Patient) -> str | None:
+    query = select(Platform.name, Platform.fault).where(Platform.fault.is_not(None)).order_by(Platform.name)
+    rows = patient.ctx.db.read("platforms", lambda session: session.execute(query).all())
+    return some("platforms do not answer as they should", [f"{name}: {fault}" for name, fault in rows])
+
+
+def _pledges(patient: Patient) -> str | None:
+    """Whether platforms have set aside what was promised, but for what was promised just now."""
+    late = (Pledge.phase == PledgePhase.WANTED) & (Pledge.changed_at < patient.ctx.clock.now() - _STUCK)
+    query = (
+        select(Platform.name, Pledge.reservation_id, Pledge.detail)
+        .join(Platform, Platform.id == Pledge.platform_id)
+        .join(Reservation, Reservation.id == Pledge.reservation_id)
+        .where(Pledge.phase.in_(AT_RISK) | late, Reservation.state.in_(CLAIMING))
+        .order_by(Platform.name, Reservation.start)
+    )
+    rows = patient.ctx.db.read("pledges", lambda session: session.execute(query).all())
+    return some("reservations have nothing set aside", [f"{row[1]} on {row[0]}: {row[2]}" for row in rows])
+
+
 _DATABASE, _TABLES = "database reachable", "database migrated"
 CHECKS = (
     Check(_DATABASE, _reachable, "start the database; `booking config` shows BOOKING_DATABASE_URL"),
@@ -225,4 +260,6 @@ CHECKS = (
     ),
     Check("pools' time zones", _zones, "pip install --upgrade tzdata", _TABLES),
     Check("an administrator", _governed, "booking account create NAME --admin", _TABLES),
+    Check("platforms answer", _platforms, "booking platform check NAME", _TABLES),
+    Check("pledges kept", _pledges, "booking platform show NAME; add hosts, or move bookings", _TABLES),
 )

@@ -7,19 +7,41 @@ killed anywhere, the next look goes on from there. Every transaction checks the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
-from booking.adapters.base import ClusterSpec, ClusterState, Observed, Provisioner, ProvisionerError
+from booking import together
+from booking.adapters.base import (
+    ClusterSpec,
+    ClusterState,
+    Observed,
+    PlatformFault,
+    Provisioner,
+    ProvisionerError,
+)
 from booking.allocator.lifecycle import LIVE, State
-from booking.models import Booking, Cluster, ClusterPhase, Pool, Reservation, Verdict
+from booking.models import (
+    Account,
+    Booking,
+    Cluster,
+    ClusterPhase,
+    Platform,
+    Pledge,
+    PledgePhase,
+    Pool,
+    Reservation,
+    Verdict,
+)
+from booking.models.store import columns_of, loaded
 from booking.services import pausing, transitions
 from booking.services.context import Context
 from booking.services.leadership import still_leading
-from booking.services.timelines import lock_pool
+from booking.services.ledger import lock_pool
 from booking.services.work import back_off
 
 GRACE = timedelta(seconds=2)
@@ -30,32 +52,57 @@ _MOST_PATIENCE = timedelta(minutes=1)
 _SETTLED = timedelta(minutes=10)
 """After so long a cluster has come up well, and the attempts to make it are forgotten."""
 BATCH = 50
+_DUE_ANYWHERE = (
+    select(Cluster.reservation_id)
+    .where(Cluster.phase.in_(_OPEN), Cluster.look_at <= bindparam("now"))
+    .order_by(Cluster.look_at, Cluster.reservation_id)
+    .limit(BATCH)
+)
+_DUE = _DUE_ANYWHERE.where(Cluster.platform_id.is_(None))
+_PLEDGES = exists().where(Platform.id == Cluster.platform_id, Platform.pledges.is_(True))
+_DUE_AT_PLATFORM = (
+    _DUE_ANYWHERE.outerjoin(Pledge, Pledge.reservation_id == Cluster.reservation_id)
+    .where(Cluster.platform_id == bindparam("platform"))
+    # Where the platform pledges, a cluster is made in its pledge, once that is active.
+    .where(or_(Cluster.phase != ClusterPhase.WANTED, Pledge.phase == PledgePhase.ACTIVE, ~_PLEDGES))
+)
+_POOL = select(Reservation.pool_id).where(Reservation.id == bindparam("reservation"))
+_CLUSTER = (
+    select(*columns_of(Cluster), *columns_of(Reservation))
+    .join_from(Cluster, Reservation, Reservation.id == Cluster.reservation_id)
+    .where(Cluster.reservation_id == bindparam("reservation"))
+)
+_BOOKED = (
+    _CLUSTER.add_columns(*columns_of(Booking), *columns_of(Account))
+    .join(Booking, Booking.id == Reservation.booking_id)
+    .join(Account, Account.id == Booking.account_id)
+)
 
 
-def converge(ctx: Context, epoch: int, provisioner: Provisioner) -> int:
-    """Look at every cluster whose time has come and take one step with each; how many were looked at.
+def converge(ctx: Context, epoch: int, provisioner: Provisioner, platform_id: str | None = None) -> int:
+    """Look at every cluster of a platform whose time has come and take one step with each; how many were looked at.
+
+    Without a platform, at those that the installation makes by itself. What waits for a pledge is not looked at.
 
     :raises Deposed: if somebody else leads by now.
+    :raises PlatformFault: if the outside as a whole does not answer as it should; what was not looked at stays due.
     """
-    now = ctx.clock.now()
-    ids = ctx.db.read(
-        "clusters to look at",
-        lambda session: session.scalars(
-            select(Cluster.reservation_id)
-            .where(Cluster.phase.in_(_OPEN), Cluster.look_at <= now)
-            .order_by(Cluster.look_at, Cluster.reservation_id)
-            .limit(BATCH)
-        ).all(),
-    )
-    for reservation_id in ids:
-        _step(ctx, epoch, provisioner, reservation_id)
-    return len(ids)
+    asked = {"now": ctx.clock.now()} | ({} if platform_id is None else {"platform": platform_id})
+    query = _DUE if platform_id is None else _DUE_AT_PLATFORM
+    due = ctx.db.read("clusters to look at", lambda session: together.rows(session, query, asked))
+    for row in due:
+        _step(ctx, epoch, provisioner, row.reservation_id)
+    return len(due)
 
 
 def _step(ctx: Context, epoch: int, provisioner: Provisioner, reservation_id: str) -> None:
     phase, spec = ctx.db.run("look", lambda session: _wanted(ctx, session, epoch, reservation_id))
     try:
         seen = _touch_outside(provisioner, phase, spec)
+    except PlatformFault as error:
+        fault = str(error)
+        ctx.db.run("put off", lambda session: _put_off(ctx, session, epoch, reservation_id, fault))
+        raise
     except ProvisionerError as error:
         fault, transient = str(error), error.transient
 
@@ -78,15 +125,32 @@ def _wanted(
     ctx: Context, session: Session, epoch: int, reservation_id: str
 ) -> tuple[ClusterPhase, ClusterSpec]:
     still_leading(ctx, session, epoch)
-    cluster = session.get_one(Cluster, reservation_id)
-    return cluster.phase, spec_of(cluster.reservation)
+    (found,) = together.rows(session, _BOOKED, {"reservation": reservation_id})
+    cluster, booking = _of(session, found), loaded(session, Booking, found)
+    set_committed_value(booking, "account", loaded(session, Account, found))
+    set_committed_value(cluster.reservation, "booking", booking)
+    spec = spec_of(cluster.reservation)
+    if cluster.platform_id is not None:
+        pledge = session.get(Pledge, reservation_id)
+        spec = replace(spec, binding=pledge.binding if pledge is not None else {})
+    return cluster.phase, spec
 
 
 def _locked(ctx: Context, session: Session, epoch: int, reservation_id: str) -> tuple[Cluster, Pool]:
     still_leading(ctx, session, epoch)
-    pool = lock_pool(session, session.get_one(Reservation, reservation_id).pool_id)
-    session.expire_all()
-    return session.get_one(Cluster, reservation_id), session.get_one(Pool, pool.id)
+    (found,) = together.rows(session, _POOL, {"reservation": reservation_id})
+    pool = lock_pool(session, found.pool_id)
+    # All that may change is read under the lock.
+    (found,) = together.rows(session, _CLUSTER, {"reservation": reservation_id})
+    return _of(session, found), pool
+
+
+def _of(session: Session, row: Any) -> Cluster:
+    """The cluster of a row, with its reservation."""
+    cluster, reservation = loaded(session, Cluster, row), loaded(session, Reservation, row)
+    set_committed_value(reservation, "cluster", cluster)
+    set_committed_value(cluster, "reservation", reservation)
+    return cluster
 
 
 def spec_of(reservation: Reservation) -> ClusterSpec:
@@ -105,6 +169,7 @@ def spec_of(reservation: Reservation) -> ClusterSpec:
         starts_at=reservation.start,
         ends_at=reservation.end,
         notebook_url=booking.notebook_url,
+        revision=reservation.revision,
     )
 
 
@@ -236,6 +301,13 @@ def _note_fault(
         return
     # `attempts` counts how often it was made: failed looks at one that runs for weeks must not use them up.
     cluster.detail = f"The provisioner does not answer as it should, and is asked again: {fault}"
+    cluster.look_at = ctx.clock.now() + _patience(ctx, cluster)
+
+
+def _put_off(ctx: Context, session: Session, epoch: int, reservation_id: str, fault: str) -> None:
+    """It says nothing about this cluster; but if it always comes here, the others must not wait for it."""
+    cluster, _ = _locked(ctx, session, epoch, reservation_id)
+    cluster.detail = f"The platform does not answer as it should, and is asked again: {fault}"[:500]
     cluster.look_at = ctx.clock.now() + _patience(ctx, cluster)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
@@ -15,10 +16,15 @@ from booking.config import Settings
 from booking.doors import Clock, Db, Doors, Ids
 from booking.errors import Forbidden
 from booking.models import Account, AccountKind, Journal, Level
+from booking.models.store import made
 from booking.services.catalogue import Catalogue
 from booking.services.timelines import Timelines
 
-SCOPES = ("availability:read", "bookings:read", "bookings:write", "accounts:read", "admin")
+_months = lru_cache(lambda number: relativedelta(months=number))
+STRANGERS = "strangers:write"
+SCOPES = ("availability:read", "bookings:read", "bookings:write", "accounts:read", STRANGERS, "admin")
+FOR_ADMINS = frozenset({STRANGERS, "admin"})
+"""What nobody may who is no administrator, whatever a token says."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Actor:
     """When the token it comes with expires; what it grants ends with it."""
 
     def may(self, scope: str) -> bool:
-        if scope == "admin":
-            return self.is_admin and "admin" in self.scopes
+        if scope in FOR_ADMINS and not self.is_admin:
+            return False
         return scope in self.scopes or "admin" in self.scopes
 
     def require(self, scope: str) -> None:
@@ -82,7 +88,7 @@ class Context:
 
     def horizon(self, now: datetime) -> datetime:
         """How far ahead may be booked."""
-        return now + relativedelta(months=self.settings.horizon_months)
+        return now + _months(self.settings.horizon_months)
 
     def journal(
         self, session: Session, actor: Actor | None, action: str, subject: str, **detail: Any
@@ -92,7 +98,8 @@ class Context:
 
     def entry(self, actor: Actor | None, action: str, subject: str, **detail: Any) -> Journal:
         """Who did what, to be appended to the journal."""
-        return Journal(
+        return made(
+            Journal,
             id=self.ids.new(),
             at=self.clock.now(),
             account_id=(actor.id or None) if actor else None,

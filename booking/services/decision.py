@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from booking import together
 from booking.allocator import availability as allocator
 from booking.allocator.cells import Granularity, cell_at, is_aligned
 from booking.allocator.lifecycle import COUNTED, State
 from booking.allocator.package import CUSTOM, Package, Sharing
-from booking.allocator.policy import Ask, Claim, Quota, Rule, broken_rules, quota
+from booking.allocator.policy import Ask, Claim, Limits, Quota, Rule, broken_rules, quota
 from booking.allocator.span import Span, floor_minute
 from booking.allocator.timeline import Amounts, Side
 from booking.errors import BeyondHorizon, Closed, Invalid, NoCapacity, PolicyRefused
-from booking.models import Booking, Pool, Reservation
-from booking.services.availability import draws_on_reserve, locked_state
+from booking.models import Account, Booking, Pool, Reservation
+from booking.services import traits
+from booking.services.catalogue import STAMPED
 from booking.services.context import Actor, Context
+from booking.services.states import draws_on_reserve, locked_state
 from booking.services.timelines import PoolState
+from booking.together import Question
 
 MOST_SPANS = 366
+_UNLIMITED = Limits()
 _QUOTA_REACH = timedelta(weeks=4)
 
 
@@ -43,6 +49,13 @@ class BookingRequest:
     group: str | None = None
     hold: timedelta | None = None
     """Only hold it, for so long."""
+    length: timedelta | None = None
+    """In place of spans: the earliest of that length, which is found under the pool's lock."""
+    traits: tuple[str, ...] = ()
+    """What the pool must have; only for custom sharing."""
+
+    def __post_init__(self) -> None:
+        traits.check(self.traits, self.sharing)
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,12 @@ class Decision:
 
     package: Package
     side: Side
-    quota: Quota
+    limits: Limits
+    ask: Ask
+
+    @cached_property
+    def quota(self) -> Quota:
+        return quota(self.limits, self.ask)
 
 
 def decide(ctx: Context, session: Session, actor: Actor, pool: Pool, request: BookingRequest) -> Decision:
@@ -70,13 +88,26 @@ def decide(ctx: Context, session: Session, actor: Actor, pool: Pool, request: Bo
     refuse_broken(broken_rules(actor.limits, ask))
     state = locked_state(ctx, session, pool)
     side = side_for(state, actor, request.sharing)
-    room = room_of(state, side)
     for span in request.spans:
-        if not allocator.fits(state.timeline, room, from_now(span, now), package.demand):
+        minutes = from_now(span, now)
+        part = state.part(*minutes)
+        if not allocator.fits(part.timeline, room_of(part, side), minutes, package.demand):
             raise NoCapacity(
                 f"{package.name} is not free from {_local(pool, span.start)} to {_local(pool, span.end)}."
             )
-    return Decision(package, side, quota(actor.limits, ask))
+    return Decision(package, side, actor.limits, ask)
+
+
+def needs(actor: Actor, request: BookingRequest, now: datetime) -> list[Question]:
+    """What :func:`decide` asks of the database besides the timeline, for who asks more at the same time."""
+    asked = [] if request.package == CUSTOM else [Question(STAMPED, {})]
+    if _is_limited(actor) and request.spans:
+        asked.append(_claims(actor.id, request.spans))
+    return asked
+
+
+def _is_limited(actor: Actor) -> bool:
+    return actor.limits != _UNLIMITED
 
 
 def refuse_closed(pool: Pool) -> None:
@@ -90,7 +121,7 @@ def from_now(span: Span, now: datetime) -> tuple[int, int]:
     return Span(max(span.start, floor_minute(now)), span.end).minutes
 
 
-def side_for(state: PoolState, actor: Actor, sharing: Sharing) -> Side:
+def side_for(state: PoolState, actor: Actor | Account, sharing: Sharing) -> Side:
     """The side of the ledger that a booking of this actor is counted on."""
     if sharing is Sharing.SHARED:
         return Side.LEVEL0 if draws_on_reserve(actor, state) else Side.SHARED
@@ -160,9 +191,7 @@ def ask_of(
     session: Session, actor: Actor, pool: Pool, package: Package, request: BookingRequest, now: datetime
 ) -> Ask:
     """The request as policy sees it, with what the account has been promised already."""
-    existing = (
-        claims_of(session, actor.id, request.spans, now) if actor.limits != type(actor.limits)() else ()
-    )
+    existing = claims_of(session, actor.id, request.spans, now) if _is_limited(actor) else ()
     return Ask(package.name, request.sharing, package.demand, tuple(request.spans), now, pool.zone, existing)
 
 
@@ -186,6 +215,11 @@ _CLAIMS = (
 )
 
 
+def _claims(account_id: str, spans: Sequence[Span], without: str | None = None) -> Question:
+    first = min(span.start for span in spans) - _QUOTA_REACH
+    return Question(_CLAIMS, {"account": account_id, "first": first, "without": without or ""})
+
+
 def claims_of(
     session: Session, account_id: str, spans: Sequence[Span], now: datetime, without: str | None = None
 ) -> tuple[Claim, ...]:
@@ -193,9 +227,7 @@ def claims_of(
 
     Later ones belong to it: a refusal tells in which week the same would pass.
     """
-    first = min(span.start for span in spans)
-    named = {"account": account_id, "first": first - _QUOTA_REACH, "without": without or ""}
-    rows = session.connection().execute(_CLAIMS, named)
+    rows = together.rows(session, *_claims(account_id, spans, without))
     claims = []
     for row in rows:
         end = min(row.end, floor_minute(now)) if row.state is State.ENDED else row.end

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from booking.adapters.base import Provisioner, ProvisionerError
 from booking.errors import BookingError
 from booking.services.context import Context
+from booking.services.pausing import Outside
 
 _SHOWN = 5
 
@@ -21,6 +22,8 @@ class Patient:
 
     ctx: Context
     make_provisioner: Callable[[], Provisioner]
+    list_platforms: Callable[[], Sequence[Outside]] = tuple
+    """Those that make clusters by themselves."""
 
     @cached_property
     def provisioner(self) -> Provisioner:

@@ -132,6 +132,11 @@ def bookable(session: Session, actor: Actor) -> list[str]:
     return list(session.scalars(query))
 
 
+def offered(ctx: Context, actor: Actor) -> list[str]:
+    """The same for who asks."""
+    return ctx.db.read("bookable groups", lambda session: bookable(session, actor))
+
+
 def put_member(ctx: Context, actor: Actor, group_name: str, account: str, role: Role) -> SeenGroup:
     """Take an account into a group, or change what it is there.
 

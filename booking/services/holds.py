@@ -13,9 +13,17 @@ from booking.allocator.lifecycle import State
 from booking.models import Pool, Reservation
 from booking.services import transitions
 from booking.services.context import Context
-from booking.services.timelines import HoldsDue, lock_pool
+from booking.services.ledger import lock_pool
 
 T = TypeVar("T")
+
+
+class HoldsDue(Exception):
+    """Holds of a pool have expired and are still counted; they end first, then the reader asks again."""
+
+    def __init__(self, pool_id: str) -> None:
+        super().__init__(pool_id)
+        self.pool_id = pool_id
 
 
 def reading(ctx: Context, name: str, read: Callable[[Session], T]) -> T:

@@ -1,4 +1,4 @@
-"""What is tidied up now and then: anonymous accounts that are over, old idempotency keys and rate limits."""
+"""What is tidied up now and then: anonymous accounts that are over, old idempotency keys, refusals and rate limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from booking.models import Account, AccountKind, RateHit
-from booking.services import bookings, snapshots
+from booking.services import bookings, refusals, snapshots
 from booking.services.context import Context
 from booking.services.visitors import end
 
@@ -29,6 +29,7 @@ def tidy(ctx: Context) -> None:
 
     def forget(session: Session) -> None:
         bookings.forget_keys(ctx, session, now)
+        refusals.forget(session, now)
         session.execute(delete(RateHit).where(RateHit.expires_at <= now))
 
     ctx.db.run("forget", forget)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from booking import together
 from booking.allocator.span import EPOCH
 from booking.models import Leadership
+from booking.models.store import columns_of, loaded, table_of
 from booking.services.context import Context
 
 SCHEDULER = "scheduler"
+# Asked for in every transaction of the scheduler, and so by the driver alone.
+_LOCK = select(*columns_of(Leadership)).where(Leadership.name == SCHEDULER).with_for_update()
+_RENEW = (
+    update(table_of(Leadership))
+    .where(Leadership.name == SCHEDULER)
+    .values(until=bindparam("ends"), seen_at=bindparam("now"))
+)
 
 
 class Deposed(Exception):
@@ -29,12 +38,14 @@ def lead(ctx: Context, holder: str) -> int | None:
     def act(session: Session) -> int | None:
         now, life = ctx.clock.now(), timedelta(seconds=ctx.settings.leadership_seconds)
         begins = (now - EPOCH) // timedelta(microseconds=1)
-        row = session.scalar(select(Leadership).where(Leadership.name == SCHEDULER).with_for_update())
-        if row is None:
-            row = Leadership(name=SCHEDULER, holder=holder, epoch=begins, until=now + life, seen_at=now)
-            session.add(row)
+        found = together.rows(session, _LOCK, {})
+        if not found:
+            session.add(
+                Leadership(name=SCHEDULER, holder=holder, epoch=begins, until=now + life, seen_at=now)
+            )
             session.flush()
-            return row.epoch
+            return begins
+        row = loaded(session, Leadership, found[0])
         # A term that ends later than any could was written before the clock went back.
         lapsed = row.until <= now or row.until > now + 2 * life
         if row.holder != holder and not lapsed:
@@ -55,12 +66,13 @@ def still_leading(ctx: Context, session: Session, epoch: int) -> None:
 
     :raises Deposed: if the epoch is no longer the present one.
     """
-    row = session.scalar(select(Leadership).where(Leadership.name == SCHEDULER).with_for_update())
-    if row is None or row.epoch != epoch:
-        raise Deposed(f"epoch {epoch} is over; the present one is {row.epoch if row else 'none'}")
+    found = together.rows(session, _LOCK, {})
+    present = found[0].leadership_epoch if found else None
+    if present != epoch:
+        raise Deposed(f"epoch {epoch} is over; the present one is {present or 'none'}")
     now, life = ctx.clock.now(), timedelta(seconds=ctx.settings.leadership_seconds)
-    if row.until - now < life / 2:
-        row.until, row.seen_at = now + life, now
+    if found[0].leadership_until - now < life / 2:
+        together.tell(session, _RENEW, {"ends": now + life, "now": now})
 
 
 def resign(ctx: Context, holder: str) -> None:

@@ -1,4 +1,4 @@
-"""Lists: bookings, their history, the journal, accounts, what a pool has; each as its reader may see it."""
+"""Lists: bookings, their history, the journal, accounts, pools; each as its reader may see it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, true
-from sqlalchemy.orm import Session, aliased, defaultload, joinedload, selectinload
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, true
+from sqlalchemy.orm import Session, aliased, defaultload, joinedload, lazyload, load_only, selectinload
 
 from booking.allocator.lifecycle import State, booking_state
 from booking.allocator.quota import Claim, Quota, quota_of
 from booking.allocator.span import Span, floor_minute
-from booking.errors import Forbidden, NotFound
+from booking.errors import Forbidden
 from booking.models import (
     Account,
-    Blackout,
     Booking,
     Guest,
-    Inventory,
     Journal,
     Membership,
     Pool,
@@ -27,7 +25,6 @@ from booking.models import (
 )
 from booking.services import holds
 from booking.services.accounts import find
-from booking.services.availability import find_pool
 from booking.services.bookings import may_use, visible
 from booking.services.context import Actor, Context
 from booking.services.decision import claims_of
@@ -63,13 +60,13 @@ class Wanted:
     limit: int = 50
 
 
+_DUE = select(Pool.id).where(Pool.hold_expires_at <= bindparam("now"))
+
+
 def expire_holds(ctx: Context) -> None:
     """Let every hold expire whose time has come, so that no list shows it as held."""
-    now = ctx.clock.now()
-    due = ctx.db.read(
-        "pools with due holds", lambda s: s.scalars(select(Pool.id).where(Pool.hold_expires_at <= now)).all()
-    )
-    for pool_id in sorted(due):
+    due = ctx.db.ask(_DUE, {"now": ctx.clock.now()})
+    for pool_id in sorted(row.id for row in due):
         holds.expire_now(ctx, pool_id)
 
 
@@ -87,11 +84,13 @@ def _seen(session: Session, actor: Actor, row: Booking) -> Seen:
     return Seen(row, row.group.name if row.group else None, may_use(session, actor, row))
 
 
+_OF_POOL = (Pool.name, Pool.timezone, Pool.granularity)
 _AS_LISTED = (
     joinedload(Booking.group),
     joinedload(Booking.account).load_only(Account.name),
     selectinload(Booking.guests).load_only(Account.name),
-    defaultload(Booking.pool).lazyload(Pool.platform),
+    selectinload(Booking.reservations).joinedload(Reservation.cluster),
+    defaultload(Booking.pool).options(load_only(*_OF_POOL), lazyload(Pool.platform)),
 )
 """Of what belongs to a booking, what a list tells; hydration is what lists cost."""
 
@@ -141,10 +140,12 @@ def _whose(session: Session, actor: Actor, wanted: Wanted) -> ColumnElement[bool
     if wanted.shared:
         # From the reader to the bookings, which are few; the other way everybody's would be looked through.
         as_guest = select(Guest.booking_id).where(Guest.account_id == actor.id)
+        # An outer join cannot be turned around: most bookings are of no group, which SQLite takes for a large one.
         other = aliased(Booking)
         as_member = (
             select(other.id)
-            .join(Membership, Membership.group_id == other.group_id)
+            .select_from(Membership)
+            .outerjoin(other, other.group_id == Membership.group_id)
             .where(Membership.account_id == actor.id)
         )
         return and_(Booking.account_id != actor.id, Booking.id.in_(as_guest.union(as_member)))
@@ -314,39 +315,3 @@ def usage(ctx: Context, actor: Actor) -> Quota:
         return quota_of(ZoneInfo(zone or "UTC"), actor.limits.core_hours, [Claim(moment, 0)], existing)
 
     return ctx.db.read("usage", read)
-
-
-Table = type[Inventory] | type[Blackout]
-
-
-def holdings(ctx: Context, actor: Actor, table: Table, pool: str) -> Sequence[Inventory | Blackout]:
-    """Everything a pool has, or that is withdrawn from it, in order of start.
-
-    :raises NotFound: if there is no such pool.
-    """
-    actor.require("admin")
-
-    def read(session: Session) -> Sequence[Inventory | Blackout]:
-        query = select(table).where(table.pool_id == find_pool(session, pool))
-        rows = session.scalars(query.order_by(table.start, table.id)).all()
-        return [row for row in rows if isinstance(row, Inventory | Blackout)]
-
-    return ctx.db.read("holdings", read)
-
-
-def holding(ctx: Context, actor: Actor, table: Table, pool: str, row_id: str) -> Inventory | Blackout:
-    """One of them.
-
-    :raises NotFound: if the pool or the row is not there.
-    """
-    actor.require("admin")
-
-    def read(session: Session) -> Inventory | Blackout | None:
-        pool_id = find_pool(session, pool)
-        row = session.get(table, row_id)
-        return row if isinstance(row, Inventory | Blackout) and row.pool_id == pool_id else None
-
-    found = ctx.db.read("holding", read)
-    if found is None:
-        raise NotFound(table.__tablename__, row_id)
-    return found

@@ -6,23 +6,24 @@ mark again may have the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from booking.allocator.cells import Granularity
 from booking.errors import NotFound
-from booking.models import Package, Pool
+from booking.models import Package, Platform, Pool
 from booking.models.history import History
 from booking.services import holds
 from booking.services.context import Actor, Context
-from booking.services.timelines import HoldsDue
+from booking.services.holds import HoldsDue
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Mark:
         return sha256(repr((self, others)).encode()).hexdigest()[:32]
 
 
+_SLASH: ColumnElement[str] = literal_column("'/'")
+_NONE: ColumnElement[int] = literal_column("0")
+"""Written into the statement: each parameter costs a driver more than the comparison costs the database."""
 _STAMP = select(
     func.count(Package.id).label("made"), func.count(Package.retired_at).label("retired")
 ).subquery("packages")
@@ -63,24 +67,17 @@ _MARK = select(
     Pool.name,
     Pool.timezone,
     Pool.granularity,
-    (Pool.epoch + "/" + History()).label("epoch"),
+    (Pool.epoch + _SLASH + History()).label("epoch"),
     Pool.generation,
     Pool.closed_reason,
-    or_(Pool.cores > 0, Pool.memory_mib > 0, Pool.gpus > 0, Pool.disk_gib > 0).label("has_reserve"),
+    or_(*(amount > _NONE for amount in (Pool.cores, Pool.memory_mib, Pool.gpus, Pool.disk_gib))).label(
+        "has_reserve"
+    ),
     Pool.hold_expires_at,
     *_STAMP.c,
 ).join(_STAMP, Pool.id.is_not(None))
 _FIRST = _MARK.order_by(Pool.created_at, Pool.id).limit(1)
 _NAMED = _MARK.where(or_(Pool.id == bindparam("pool"), Pool.name == bindparam("pool")))
-
-
-def read(session: Session, pool: str | None, now: datetime) -> Mark:
-    """The present mark of the pool with that id or name; None is the first that was made.
-
-    :raises NotFound: if there is none.
-    :raises HoldsDue: if holds of the pool have expired and are still counted; see :func:`holds.reading`.
-    """
-    return _mark(session.connection().execute(*_query(pool)).all(), pool, now)
 
 
 def _query(pool: str | None) -> tuple[Select[Any], dict[str, str]]:
@@ -93,6 +90,12 @@ def _mark(rows: Sequence[Row[Any]], pool: str | None, now: datetime) -> Mark:
     row = rows[0]
     if row.hold_expires_at is not None and row.hold_expires_at <= now:
         raise HoldsDue(row.id)
+    return _of_row(row)
+
+
+@lru_cache(maxsize=256)
+def _of_row(row: Row[Any]) -> Mark:
+    """One object for each content, which costs more to make than to find."""
     return Mark(
         row.id,
         row.name,
@@ -107,9 +110,9 @@ def _mark(rows: Sequence[Row[Any]], pool: str | None, now: datetime) -> Mark:
 
 
 def current(ctx: Context, pool: str | None) -> Mark:
-    """The same by itself, in one statement.
+    """The present mark of the pool with that id or name, in one statement; None is the first that was made.
 
-    :raises NotFound: if there is no such pool.
+    :raises NotFound: if there is none.
     """
     ctx = ctx.reader
     return holds.after_due(ctx, lambda: _mark(ctx.db.ask(*_query(pool)), pool, ctx.clock.now()))
@@ -120,11 +123,63 @@ class PoolName(NamedTuple):
 
     id: str
     name: str
+    traits: tuple[str, ...] = ()
+    """What its hardware has, its own and those of its platform, sorted; the name of the platform is one."""
+
+    def has(self, traits: Collection[str]) -> bool:
+        """Whether it has all of these."""
+        return set(traits) <= set(self.traits)
 
 
-_NAMES = select(Pool.id, Pool.name).order_by(Pool.created_at, Pool.id)
+_NAMES = (
+    select(Pool.id, Pool.name, Pool.traits, Platform.traits, Platform.name)
+    .join(Platform, Platform.id == Pool.platform_id)
+    .order_by(Pool.created_at, Pool.id)
+)
 
 
 def names(session: Session) -> list[PoolName]:
     """Every pool, the first made first."""
-    return [PoolName(*row) for row in session.connection().execute(_NAMES)]
+    return _named(session.connection().execute(_NAMES))
+
+
+def listed(ctx: Context) -> tuple[PoolName, ...]:
+    """The same by itself, in one statement; while nothing changes it is one object, for who keeps it."""
+    return _one(tuple(_named(ctx.db.ask(_NAMES, {}))))
+
+
+class Called(NamedTuple):
+    """A pool as who only chooses one knows it."""
+
+    id: str
+    name: str
+    timezone: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+_CALLED = select(Pool.id, Pool.name, Pool.timezone).order_by(Pool.created_at, Pool.id)
+
+
+def called(ctx: Context) -> list[Called]:
+    """Every pool, the first made first, in one statement."""
+    return [Called(*row) for row in ctx.db.ask(_CALLED, {})]
+
+
+def chosen(pools: Sequence[Called], name: str | None) -> Called | None:
+    """The one of that id or name, else the first."""
+    return next((pool for pool in pools if name in (pool.id, pool.name)), pools[0] if pools else None)
+
+
+@lru_cache(maxsize=8)
+def _one(names: tuple[PoolName, ...]) -> tuple[PoolName, ...]:
+    return names
+
+
+def _named(rows: Iterable[Sequence[Any]]) -> list[PoolName]:
+    return [
+        PoolName(pool_id, name, tuple(sorted({*own, *of_platform, platform})))
+        for pool_id, name, own, of_platform, platform in rows
+    ]

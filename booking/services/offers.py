@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +11,15 @@ from sqlalchemy.orm import Session
 
 from booking.allocator.package import CUSTOM, Package
 from booking.allocator.policy import Ask, permits
-from booking.allocator.search import Alternative, Place, Wish
+from booking.allocator.search import Alternative, Place, Wish, nearest
 from booking.allocator.search import alternatives as search
 from booking.allocator.span import Span
 from booking.models import Pool
-from booking.services import holds
-from booking.services.availability import find_pool, place_of, state_of
+from booking.services import earliest, holds, traits
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest, claims_of, room_of, side_for, sized
+from booking.services.finding import find_pool
+from booking.services.states import place_of, state_of
 
 
 def alternatives(ctx: Context, actor: Actor, request: BookingRequest) -> list[dict[str, Any]]:
@@ -28,6 +29,7 @@ def alternatives(ctx: Context, actor: Actor, request: BookingRequest) -> list[di
 
 def _find(ctx: Context, session: Session, actor: Actor, request: BookingRequest) -> list[dict[str, Any]]:
     asked = find_pool(session, request.pool)
+    request = earliest.just_now(ctx, session, actor, asked, request)
     others = session.scalars(select(Pool.id).where(Pool.id != asked).order_by(Pool.created_at, Pool.id))
     places = [_place(ctx, session, actor, request, pool_id) for pool_id in (asked, *others)]
     package = sized(ctx, session, request)
@@ -37,8 +39,26 @@ def _find(ctx: Context, session: Session, actor: Actor, request: BookingRequest)
         if other.name != CUSTOM and other.demand != package.demand and other.demand.fits_in(package.demand)
     ]
     wish = Wish(package=package, sharing=request.sharing, spans=tuple(sorted(request.spans)))
-    found = search(wish, places, smaller, _allowed(ctx, session, actor, places))
+    fit, permitted = _fit(session, request), _allowed(ctx, session, actor, places)
+    found = search(wish, places, smaller, lambda one: one.pool_id in fit and permitted(one))
     return [_offer(request, alternative) for alternative in found]
+
+
+def _fit(session: Session, request: BookingRequest) -> frozenset[str]:
+    """The pools that have what the request wants."""
+    return frozenset(pool.id for pool in traits.having(session, request.traits))
+
+
+def instead(ctx: Context, actor: Actor, request: BookingRequest, taken: Sequence[Span]) -> list[Span | None]:
+    """For each taken span of a request the nearest that would do in its place, beside the spans that are not taken."""
+    kept = [span for span in request.spans if span not in taken]
+
+    def read(session: Session) -> list[Span | None]:
+        place = _place(ctx, session, actor, request, find_pool(session, request.pool, request.traits))
+        allowed = _allowed(ctx, session, actor, [place])
+        return nearest(place, sized(ctx, session, request), request.sharing, taken, kept, allowed)
+
+    return holds.reading(ctx, "instead", read)
 
 
 def _place(ctx: Context, session: Session, actor: Actor, request: BookingRequest, pool_id: str) -> Place:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from booking.allocator.package import Package
 from booking.errors import Invalid, NotFound
 from booking.models import Package as PackageRow
+from booking.models.package import as_sizes
 from booking.services.catalogue import current_rows
 from booking.services.context import Actor, Context
 
@@ -48,12 +49,7 @@ def publish(ctx: Context, actor: Actor, package: Package) -> PackageRow:
             id=ctx.ids.new(),
             name=package.name,
             version=last + 1,
-            notebook_cores=package.notebook.cores,
-            notebook_memory_mib=package.notebook.memory_mib,
-            worker_cores=package.worker.cores,
-            worker_memory_mib=package.worker.memory_mib,
-            worker_count=package.worker_count,
-            lead_minutes=int(package.lead_time.total_seconds()) // 60,
+            **as_sizes(package),
             created_at=ctx.clock.now(),
         )
         session.add(row)

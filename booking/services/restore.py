@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Table, insert, select, update
+from sqlalchemy import JSON, Connection, Table, delete, insert, inspect, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from booking import migrate
 from booking.allocator.span import EPOCH
 from booking.errors import BadBackup, Conflict
-from booking.models import Account, Journal, Leadership, Pause, Pool
+from booking.models import Account, Feed, Journal, Leadership, Pause, Pool, Token
 from booking.services import backup
 from booking.services.context import Context
 from booking.services.leadership import SCHEDULER
@@ -34,11 +34,15 @@ def occupied(ctx: Context) -> list[str]:
     return ctx.db.read("occupied tables", lambda session: read(session.connection()))
 
 
-def restore(ctx: Context, archive: backup.Archive, *, force: bool = False) -> None:
+def restore(
+    ctx: Context, archive: backup.Archive, *, force: bool = False, revoke_tokens: bool = False
+) -> None:
     """Replace the database by what the backup holds, in one transaction; the scheduler is paused from then on.
 
     Every pool gets a new epoch, so that nobody takes the database for its other self; a number of a leader or
-    of a session that was used since the backup is used no second time, so that every login ends.
+    of a session that was used since the backup is used no second time, so that every login ends. A token that
+    the database knows to be revoked stays so; with `revoke_tokens` none of the backup is valid, nor is the address
+    of any feed.
 
     :raises Conflict: if the database is in use and is not to be replaced by `force`.
     :raises BadBackup: if the backup does not fit its own revision; nothing has changed then.
@@ -46,12 +50,21 @@ def restore(ctx: Context, archive: backup.Archive, *, force: bool = False) -> No
     """
     if not force and (there := occupied(ctx)):
         raise Conflict(f"The database is in use (rows in {', '.join(there)}): --force replaces it.")
+    revoked = ctx.db.read("revoked tokens", lambda session: _revoked(session.connection()))
+
+    def settle(connection: Connection) -> None:
+        _settle(ctx, connection, archive.manifest)
+        _revoke(connection, revoked)
+        if revoke_tokens:
+            connection.execute(_VALID.values(revoked_at=ctx.clock.now()))
+            connection.execute(delete(Feed))
+
     try:
         migrate.rebuild(
             ctx.db.engine,
             archive.manifest.revision,
             lambda connection: _fill(connection, archive),
-            lambda connection: _settle(ctx, connection, archive.manifest),
+            settle,
         )
     except (IntegrityError, DataError) as error:
         raise _broken(error.orig) from error
@@ -115,6 +128,22 @@ def _settle(ctx: Context, connection: Connection, manifest: backup.Manifest) -> 
     acts = {"id": ctx.ids.new(), "at": now, "action": "database.restored", "subject": "database:all"}
     detail = {"created_at": manifest.created_at, "release": manifest.release, "rows": manifest.rows}
     connection.execute(insert(Journal).values(**acts, detail=detail))
+
+
+_VALID = update(Token).where(Token.revoked_at.is_(None))
+
+
+def _revoked(connection: Connection) -> list[tuple[str, datetime]]:
+    """The tokens that were revoked in the database that is replaced; it may be new, or of an earlier release."""
+    if not inspect(connection).has_table(Token.__tablename__):
+        return []
+    query = select(Token.id, Token.revoked_at).where(Token.revoked_at.is_not(None))
+    return [(token_id, at) for token_id, at in connection.execute(query) if at is not None]
+
+
+def _revoke(connection: Connection, revoked: Iterable[tuple[str, datetime]]) -> None:
+    for token_id, at in revoked:
+        connection.execute(_VALID.where(Token.id == token_id).values(revoked_at=at))
 
 
 def _unused(now: datetime) -> int:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from booking.allocator.packing import packed
 from booking.allocator.span import Span, instant_of
 from booking.models import Pool, Snapshot
-from booking.services.availability import usual_window
 from booking.services.context import Context
+from booking.services.states import usual_window
 from booking.services.timelines import PoolState, from_ledger, from_snapshot, padded
 
 EVERY = 2000

@@ -1,44 +1,43 @@
-"""The timelines of pools: read from the ledger, cached by generation, changed only by appending to it."""
+"""The timelines of pools: read from the ledger, cached by generation."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from dateutil.relativedelta import relativedelta
-from sqlalchemy import and_, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, cast, func, select
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.orm.exc import StaleDataError
 
-from booking import metrics
+from booking import metrics, together
 from booking.allocator.cells import Granularity
 from booking.allocator.packing import unpacked
 from booking.allocator.resources import Resources
-from booking.allocator.span import Span, floor_minute, minute_of
-from booking.allocator.timeline import Entry, ShareRatio, Side, Timeline
+from booking.allocator.span import Span, floor_minute
+from booking.allocator.timeline import Entry, ShareRatio, Timeline
 from booking.errors import NotFound
 from booking.models import Ledger, Pool, Snapshot
 from booking.models.history import History
+from booking.models.store import columns_of, loaded
+from booking.services.ledger import has_appended
+from booking.together import Question
+
+if TYPE_CHECKING:
+    from booking.services.marks import Mark
 
 _BYTES = 256 * 2**20
 """What the cached arrays of a process may take; the least recently used pool goes first."""
 _KEPT = 4
 """How many generations of a pool are kept, for transactions that began before the newest."""
-_APPENDED = "appended to the ledger"
+_MOST_NEWER = 64
+"""So many entries are looked through by every promise before they are put into the arrays once."""
 _SLACK = relativedelta(months=2)
 """How much further than asked a cached window reaches, so that it need not be built anew each day."""
-
-
-class HoldsDue(Exception):
-    """Holds of a pool have expired and are still counted; they end first, then the reader asks again."""
-
-    def __init__(self, pool_id: str) -> None:
-        super().__init__(pool_id)
-        self.pool_id = pool_id
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,37 @@ class PoolState:
     hold_expires_at: datetime | None
     reserve: Resources
     """The standing reservation for level 0."""
-    timeline: Timeline
+    base: Timeline
+    newer: tuple[Entry, ...] = ()
+    """What has come since `base` was made. A promise looks at a few slots: all of them are copied for who
+    wants all, or when this has grown long."""
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        return self.base.applied(self.newer)
+
+    def part(self, start: int, end: int) -> PoolState:
+        """The same with the slots alone that touch `[start, end)`, in minutes.
+
+        :raises ValueError: if the timeline does not cover them.
+        """
+        return replace(self, base=self.base.part(start, end).applied(self.newer), newer=())
+
+
+_Place = tuple[str, Span | None]
+"""A pool, and the years that are kept of it; None is the usual window."""
 
 
 class Timelines:
-    """The cache of one process; entries are immutable, so threads share them without a lock."""
+    """The cache of one process; entries are immutable, so threads share them without a lock.
+
+    Each act on it is one of the interpreter, and at worst a timeline is made twice.
+    """
 
     def __init__(self) -> None:
-        self._states: OrderedDict[str, tuple[PoolState, ...]] = OrderedDict()
-        """Of each pool the last few, the newest first: a transaction sees the database as it began."""
+        self._states: dict[_Place, tuple[PoolState, ...]] = {}
+        """Of each the last few, the newest first: a transaction sees the database as it began. What was used last
+        stands last."""
 
     def current(self, session: Session, pool_id: str, window: Span) -> PoolState:
         """The pool over at least the window; one statement when nothing has changed.
@@ -73,60 +94,104 @@ class Timelines:
 
         :raises NotFound: if there is no such pool.
         """
-        state = self._from_known(session, pool_id, window)
+        place = pool_id, None
+        state = self._from_known(session, place, window)
         if state is None:
             window = padded(window)
             state = from_snapshot(session, pool_id, window) or from_ledger(session, pool_id, window)
-        if not session.info.get(_APPENDED):
-            self._keep(state)
-        return state
+        return self._kept(session, place, state)
 
-    def _from_known(self, session: Session, pool_id: str, window: Span) -> PoolState | None:
-        for known in self._states.get(pool_id, ()):
-            if known.timeline.covers(*window.minutes):
+    def over(self, session: Session, pool_id: str, window: Span) -> PoolState:
+        """The same over a window that may lie anywhere; it is built from the ledger, and kept by whole years.
+
+        :raises NotFound: if there is no such pool.
+        """
+        years = _years(window)
+        place = pool_id, years
+        state = self._from_known(session, place, years) or from_ledger(session, pool_id, years)
+        return self._kept(session, place, state)
+
+    def _from_known(self, session: Session, place: _Place, window: Span) -> PoolState | None:
+        for known in self._states.get(place, ()):
+            if known.base.covers(*window.minutes):
                 state = _caught_up(session, known)
                 if state is not None:
                     metrics.caught_up(state.generation - known.generation)
                     return state
         return None
 
-    def at(self, pool_id: str, epoch: str, generation: int, window: Span) -> PoolState | None:
-        """The pool at just that generation over at least the window, if it is cached; no statement."""
-        for known in self._states.get(pool_id, ()):
-            if known.generation == generation and known.epoch == epoch:
-                if not known.timeline.covers(*window.minutes):
-                    return None
-                metrics.caught_up(0)
-                return known
-        return None
+    def at(self, mark: Mark, minutes: tuple[int, int]) -> PoolState | None:
+        """The pool at just that generation over at least those minutes, if it is cached; no statement."""
+        found = self._at((mark.id, None), mark, minutes)
+        if found is None:
+            found = self._at((mark.id, _years(Span.of_minutes(*minutes))), mark, minutes)
+        if found is not None:
+            metrics.caught_up(0)
+        return found
 
-    def over(self, session: Session, pool_id: str, window: Span) -> PoolState:
-        """The pool over a window that may lie anywhere; built from the ledger alone, and not kept."""
-        return from_ledger(session, pool_id, window)
+    def _at(self, place: _Place, mark: Mark, minutes: tuple[int, int]) -> PoolState | None:
+        for known in self._states.get(place, ()):
+            if known.generation == mark.generation and known.epoch == mark.epoch:
+                return known if known.base.covers(*minutes) else None
+        return None
 
     def known(self, pool_id: str) -> PoolState | None:
         """The newest state that is cached, as it is; it may be old."""
-        return next(iter(self._states.get(pool_id, ())), None)
+        return next(iter(self._states.get((pool_id, None), ())), None)
+
+    def named(self, name: str | None) -> str | None:
+        """The id of a pool with that id or name, if it is cached; it may have another name by now."""
+        if name is None or (name, None) in self._states:
+            return name
+        states = self._states.copy()
+        return next((pool_id for (pool_id, _), (newest, *_) in states.items() if newest.name == name), None)
+
+    def news(self, pool_id: str) -> Sequence[Question]:
+        """What :meth:`current` asks next, for who asks more at the same time."""
+        known = self.known(pool_id)
+        return [] if known is None else [_news(known)]
 
     def drop(self, pool_id: str) -> None:
         """Forget what is cached of a pool, after an error whose reach is not known."""
-        self._states.pop(pool_id, None)
+        for place in self._states.copy():
+            if place[0] == pool_id:
+                self._states.pop(place, None)
 
-    def _keep(self, state: PoolState) -> None:
+    def _kept(self, session: Session, place: _Place, state: PoolState) -> PoolState:
+        if has_appended(session):
+            return state
+        before = self._states.get(place, ())
         others = [
-            known
-            for known in self._states.get(state.id, ())
-            if known.epoch == state.epoch and known.generation != state.generation
+            known for known in before if known.epoch == state.epoch and known.generation != state.generation
         ]
         newest_first = sorted([state, *others], key=lambda known: known.generation, reverse=True)
-        self._states[state.id] = tuple(newest_first[:_KEPT])
-        self._states.move_to_end(state.id)
-        while len(self._states) > 1 and self._size() > _BYTES:
-            self._states.popitem(last=False)
+        # To the end of the order; whoever looks between these two makes it anew.
+        self._states.pop(place, None)
+        self._states[place] = tuple(newest_first[:_KEPT])
+        if not before:  # a newer state is about as large as the one before it
+            self._shrink()
+        return state
 
-    def _size(self) -> int:
-        kept = [state for states in list(self._states.values()) for state in states]
-        return sum(3 * state.timeline.amounts.nbytes for state in kept)
+    def _shrink(self) -> None:
+        while len(self._states) > 1 and self.size > _BYTES:
+            with suppress(KeyError, RuntimeError):  # other threads throw away, too
+                del self._states[next(iter(self._states))]
+
+    @property
+    def size(self) -> int:
+        """Bytes that the arrays take together, roughly."""
+        return sum(map(_weight, self._states.copy().values()))
+
+
+def _weight(states: Sequence[PoolState]) -> int:
+    """What they take, roughly: the amounts themselves, what is available by them, and a copy with what is newer."""
+    return sum(3 * state.base.amounts.nbytes for state in states)
+
+
+def _years(window: Span) -> Span:
+    """The years of UTC in which a window lies."""
+    first, last = window.start.year, window.end.year
+    return Span(datetime(first, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC))
 
 
 def padded(window: Span) -> Span:
@@ -137,51 +202,65 @@ def padded(window: Span) -> Span:
 _EPOCH = (Pool.epoch + "/" + History()).label("epoch")
 
 
+_POOL = (*columns_of(Pool), _EPOCH)
+_WHOLE = select(*_POOL).where(Pool.id == bindparam("pool"))
+
+
 @metrics.loading("ledger")
 def from_ledger(session: Session, pool_id: str, window: Span) -> PoolState:
     """The pool over that window, from its whole ledger.
 
     :raises NotFound: if there is no such pool.
     """
-    query = select(Pool, _EPOCH).where(Pool.id == pool_id)
-    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
-    if found is None:
+    rows = together.rows(session, _WHOLE, {"pool": pool_id})
+    if not rows:
         raise NotFound("pool", pool_id)
-    pool, epoch = found
+    pool = loaded(session, Pool, rows[0])
     empty = Timeline.empty(*window.minutes, ratio=pool.ratio)
-    rows = session.execute(
-        select(Ledger.side, Ledger.start, Ledger.end, Ledger.kind, func.sum(Ledger.amount))
-        .where(
-            Ledger.pool_id == pool_id,
-            Ledger.generation <= pool.generation,
-            Ledger.end > empty.base,
-            Ledger.start < empty.end,
-        )
-        .group_by(Ledger.side, Ledger.start, Ledger.end, Ledger.kind)
-        .having(func.sum(Ledger.amount) != 0)
+    bounds = {"pool": pool_id, "generation": pool.generation, "base": empty.base, "last": empty.end}
+    sums = session.connection().execute(_SUMS, bounds)
+    return _state(pool, rows[0].epoch, pool.generation, empty.applied(map(Entry._make, sums)))
+
+
+_AMOUNT = cast(func.sum(Ledger.amount), BigInteger)
+_SUMS = (
+    select(Ledger.side, Ledger.start, Ledger.end, Ledger.kind, _AMOUNT)
+    .where(
+        Ledger.pool_id == bindparam("pool"),
+        Ledger.generation <= bindparam("generation"),
+        Ledger.end > bindparam("base"),
+        Ledger.start < bindparam("last"),
     )
-    timeline = empty.applied(
-        Entry(side, start, end, kind, int(total)) for side, start, end, kind, total in rows
+    .group_by(Ledger.side, Ledger.start, Ledger.end, Ledger.kind)
+    .having(_AMOUNT != 0)
+)
+
+
+_STORED = (
+    select(*_POOL, Snapshot.generation.label("stored"), Snapshot.data)
+    .join(Snapshot, and_(Snapshot.pool_id == Pool.id, Snapshot.epoch == Pool.epoch))
+    .where(
+        Pool.id == bindparam("pool"),
+        Snapshot.generation <= Pool.generation,
+        Snapshot.until >= bindparam("until"),
     )
-    return _state(pool, epoch, pool.generation, timeline)
+)
 
 
 @metrics.loading("snapshot")
 def from_snapshot(session: Session, pool_id: str, window: Span) -> PoolState | None:
     """The snapshot and the ledger after it; None if there is none that reaches over the window."""
-    query = (
-        select(Pool, _EPOCH, Snapshot)
-        .join(Snapshot, and_(Snapshot.pool_id == Pool.id, Snapshot.epoch == Pool.epoch))
-        .where(Pool.id == pool_id, Snapshot.generation <= Pool.generation, Snapshot.until >= window.end)
-    )
-    found = session.execute(query, execution_options={"populate_existing": True}).one_or_none()
-    if found is None:
+    rows = together.rows(session, _STORED, {"pool": pool_id, "until": window.end})
+    if not rows:
         return None
-    pool, epoch, snapshot = found
-    timeline = unpacked(snapshot.data, pool.ratio)
+    pool, stored = loaded(session, Pool, rows[0]), rows[0]
+    try:
+        timeline = unpacked(stored.data, pool.ratio)
+    except ValueError:  # another release took it; the next one will be ours
+        return None
     if not timeline.covers(*window.minutes):
         return None
-    return _caught_up(session, _state(pool, epoch, snapshot.generation, timeline))
+    return _caught_up(session, _state(pool, stored.epoch, stored.stored, timeline))
 
 
 def _state(pool: Pool, epoch: str, generation: int, timeline: Timeline) -> PoolState:
@@ -219,10 +298,13 @@ _NEWER = and_(Ledger.pool_id == Pool.id, Ledger.generation > bindparam("generati
 _CATCH_UP = select(*_JOINED).outerjoin(Ledger, _NEWER).where(Pool.id == bindparam("pool"))
 
 
+def _news(known: PoolState) -> Question:
+    return Question(_CATCH_UP, {"pool": known.id, "generation": known.generation})
+
+
 def _caught_up(session: Session, known: PoolState) -> PoolState | None:
     """The state after the ledger's newer rows; None if the database is not the one that was known."""
-    named = {"pool": known.id, "generation": known.generation}
-    rows = session.connection().execute(_CATCH_UP, named).all()
+    rows = together.rows(session, *_news(known))
     if not rows:
         raise NotFound("pool", known.id)
     head = rows[0]
@@ -230,82 +312,15 @@ def _caught_up(session: Session, known: PoolState) -> PoolState | None:
         return None
     if head.generation == known.generation and head.hold_expires_at == known.hold_expires_at:
         return known
-    entries = [
-        Entry(row.side, row.start, row.end, row.kind, row.amount) for row in rows if row.side is not None
-    ]
-    timeline = replace(known.timeline, ratio=ShareRatio(head.share_ratio_milli)).applied(entries)
+    entries = [Entry(*row[-5:]) for row in rows if row.side is not None]
+    base, newer = replace(known.base, ratio=ShareRatio(head.share_ratio_milli)), (*known.newer, *entries)
+    if len(newer) > _MOST_NEWER:
+        base, newer = base.applied(newer), ()
     return replace(
         known,
         generation=head.generation,
         hold_expires_at=head.hold_expires_at,
         reserve=Resources(head.cores, head.memory_mib, head.gpus, head.disk_gib),
-        timeline=timeline,
+        base=base,
+        newer=newer,
     )
-
-
-_LOCK = (
-    select(Pool)
-    .where(Pool.id == bindparam("pool"))
-    .with_for_update(of=Pool)
-    .execution_options(populate_existing=True)
-)
-
-
-def lock_pool(session: Session, pool_id: str) -> Pool:
-    """The pool's row, locked until the transaction ends; every change of its timelines holds this lock.
-
-    :raises NotFound: if there is no such pool.
-    """
-    with metrics.POOL_LOCK.time():
-        pool = session.scalar(_LOCK, {"pool": pool_id})
-    if pool is None:
-        raise NotFound("pool", pool_id)
-    return pool
-
-
-_ADVANCE = (
-    update(Pool.__table__)  # type: ignore[arg-type]
-    .where(Pool.id == bindparam("pool"), Pool.generation == bindparam("before"))
-    .values(generation=Pool.generation + 1)
-)
-
-
-_APPEND = insert(Ledger.__table__)  # type: ignore[arg-type]
-
-
-def append(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
-    """Append entries to the ledger under one new generation; the pool's row must be locked.
-
-    :raises StaleDataError: if it was not, and somebody else was quicker; the transaction is made again.
-    """
-    session.info[_APPENDED] = True
-    before = pool.generation
-    # The row of the pool first: there the database sees whether the lock was held, and says it best.
-    advanced = session.connection().execute(_ADVANCE, {"pool": pool.id, "before": before})
-    if advanced.rowcount != 1:
-        raise StaleDataError(f"pool {pool.id} is no longer at generation {before}")
-    set_committed_value(pool, "generation", before + 1)
-    rows = [entry for entry in entries if entry.amount]
-    head = {"pool_id": pool.id, "generation": pool.generation}
-    new = [head | {"seq": seq} | entry._asdict() for seq, entry in enumerate(rows)]
-    if new:
-        session.connection().execute(_APPEND, new)
-
-
-def entries(side: Side, span: Span, amounts: Resources, sign: int = 1) -> list[Entry]:
-    """The entries that add (or with sign -1 remove) an amount over a span."""
-    start, end = span.minutes
-    return [
-        Entry(side, start, end, kind, sign * amount) for kind, amount in amounts.amounts().items() if amount
-    ]
-
-
-def moved(side: Side, before: Span, after: Span, amounts: Resources) -> Sequence[Entry]:
-    """The entries that turn a claim over one span into the same claim over another."""
-    if before.start == after.start:
-        edges = sorted((minute_of(before.end), minute_of(after.end)))
-        if edges[0] == edges[1]:
-            return []
-        sign = 1 if after.end > before.end else -1
-        return entries(side, Span.of_minutes(*edges), amounts, sign)
-    return [*entries(side, before, amounts, -1), *entries(side, after, amounts)]

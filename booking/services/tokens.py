@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from booking.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from booking.models import Account, Level, Token
 from booking.services.accounts import find, usable
-from booking.services.context import IDENTITY, OWN_LEVEL, SCOPES, Actor, Context, identified
+from booking.services.context import FOR_ADMINS, IDENTITY, OWN_LEVEL, SCOPES, Actor, Context, identified
 
 TOKEN_LIFE = timedelta(days=365)
 
@@ -99,8 +99,8 @@ def make(
 
 def _check_grant(actor: Actor | None, account: Account, scopes: Sequence[str]) -> None:
     """Nobody grants what they lack."""
-    if "admin" in scopes and not account.is_admin:
-        raise Forbidden("Only an administrator's token can carry the scope admin.")
+    if not account.is_admin and (beyond := FOR_ADMINS & set(scopes)):
+        raise Forbidden(f"Only an administrator's token can carry the scope {min(beyond)}.")
     if actor is None or actor.acts_as_admin:
         return
     if actor.id != account.id:

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from booking.allocator.lifecycle import COUNTED, State, advance
 from booking.models import Action, Cluster, ClusterPhase, Pool, Reservation, Work
-from booking.models.store import store
+from booking.models.store import made, store
 from booking.services.context import Actor, Context
-from booking.services.timelines import append, entries
+from booking.services.ledger import append, entries
+from booking.services.settling import settle
 
 
 def move_all(
@@ -42,6 +43,8 @@ def move_all(
         if before in COUNTED and state not in COUNTED:
             given_back += entries(booking.side, reservation.span, booking.size.demand, -1)
             reservation.at_risk = False
+        if before is State.HELD:
+            settle(ctx, session, booking, state, actor)
         ctx.journal(
             session,
             actor,
@@ -90,9 +93,11 @@ def due_work(ctx: Context, reservation: Reservation) -> list[Work]:
 
     Provisioning is only due for reservations that have not begun to be made.
     """
-    booking, settings = reservation.booking, ctx.settings
-    lead = max(booking.size.lead_time, timedelta(minutes=settings.lead_minutes))
-    end = reservation.end - timedelta(seconds=settings.teardown_seconds)
+    booking, settings, platform = reservation.booking, ctx.settings, reservation.booking.pool.platform
+    least = settings.lead_minutes if platform.lead_minutes is None else platform.lead_minutes
+    lead = max(booking.size.lead_time, timedelta(minutes=least))
+    takes = settings.teardown_seconds if platform.teardown_seconds is None else platform.teardown_seconds
+    end = reservation.end - timedelta(seconds=takes)
     due = {Action.END: end, Action.WARN: reservation.end - timedelta(minutes=settings.warning_minutes)}
     if reservation.state in (State.HELD, State.CONFIRMED):
         due[Action.PROVISION] = reservation.start - lead
@@ -117,7 +122,8 @@ def add_work(
 
 
 def _work(ctx: Context, reservation: Reservation, action: Action, due_at: datetime) -> Work:
-    return Work(
+    return made(
+        Work,
         id=ctx.ids.new(),
         reservation_id=reservation.id,
         action=action,

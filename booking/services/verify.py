@@ -14,6 +14,7 @@ from booking.allocator.lifecycle import COUNTED, LIVE, State
 from booking.allocator.resources import Resources
 from booking.allocator.span import Span, floor_minute, instant_of
 from booking.allocator.timeline import Side
+from booking.allocator.waitlist import WantedState
 from booking.models import (
     Action,
     Blackout,
@@ -24,13 +25,16 @@ from booking.models import (
     Ledger,
     Pool,
     Reservation,
+    Stranger,
+    Wanted,
     Work,
 )
 from booking.services import holds
-from booking.services.availability import state_of
 from booking.services.capacity import ALWAYS, losers
 from booking.services.context import Context
-from booking.services.timelines import entries
+from booking.services.ledger import entries
+from booking.services.states import state_of
+from booking.services.timelines import from_ledger
 
 Steps = Counter[tuple[str, str, int]]
 """Signed steps by (side, kind, minute)."""
@@ -47,6 +51,7 @@ def differences(ctx: Context) -> list[str]:
         for pool in session.scalars(select(Pool).order_by(Pool.id)):
             found += [f"pool {pool.name}: {text}" for text in _pool(ctx, session, pool)]
         found += _reservations(session)
+        found += _offers(session)
         return found
 
     return holds.reading(ctx, "verify", read)
@@ -60,7 +65,7 @@ def _pool(ctx: Context, session: Session, pool: Pool) -> Iterator[str]:
     now = floor_minute(ctx.clock.now())
     window = Span(now, floor_minute(ctx.horizon(now)))
     kept = state_of(ctx, session, pool.id, window)
-    fresh = ctx.timelines.over(session, pool.id, window)
+    fresh = from_ledger(session, pool.id, window)
     shown = [state.timeline.segments(*window.minutes) for state in (kept, fresh)]
     if shown[0] != shown[1]:
         yield "the cached timeline differs from the ledger"
@@ -95,6 +100,8 @@ def _from_rows(session: Session, pool: Pool) -> Steps:
         _claim(steps, Side.PHYSICAL, row.span, row.resources)
     for withdrawn in session.scalars(select(Blackout).where(Blackout.pool_id == pool.id)):
         _claim(steps, Side.PHYSICAL, withdrawn.span, withdrawn.resources * -1)
+    for stranger in session.scalars(select(Stranger).where(Stranger.pool_id == pool.id)):
+        _claim(steps, Side.RESERVED, stranger.span, stranger.resources)
     rows = session.execute(
         select(Reservation, Booking)
         .join(Booking, Reservation.booking_id == Booking.id)
@@ -161,3 +168,16 @@ def _reservations(session: Session) -> Iterator[str]:
             yield f"{name} is {state} but its cluster is {phase or 'not there'}"
         if state in _AWAITS and not is_awaited:
             yield f"{name} is {state} but no {_AWAITS[state]} is due for it"
+
+
+def _offers(session: Session) -> Iterator[str]:
+    """A span that is offered has a hold, and one that is taken was confirmed."""
+    query = (
+        select(Wanted.id, Wanted.state, Reservation.state)
+        .join(Reservation, Reservation.booking_id == Wanted.booking_id)
+        .where(Wanted.state.in_([WantedState.OFFERED, WantedState.TAKEN]))
+        .order_by(Wanted.id)
+    )
+    for number, state, its_state in session.execute(query):
+        if (state is WantedState.OFFERED) != (its_state is State.HELD):
+            yield f"wanted span {number} is {state} but its reservation is {its_state}"

@@ -7,10 +7,10 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.models import Account, AccountKind, Booking, Pool
-from booking.services import bookings
+from booking.models import Account, AccountKind, Booking, Pool, Wanted
+from booking.services import bookings, waitlist
 from booking.services.context import Actor, Context
-from booking.services.timelines import lock_pool
+from booking.services.ledger import lock_pool
 
 
 def try_it(ctx: Context) -> Account:
@@ -43,16 +43,16 @@ def leave(ctx: Context, actor: Actor) -> None:
 
 
 def end(ctx: Context, session: Session, account: Account) -> None:
-    """Cancel what an anonymous account has booked, and close it."""
-    pool_ids = session.scalars(
-        select(Booking.pool_id).where(Booking.account_id == account.id).distinct().order_by(Booking.pool_id)
-    ).all()
-    for pool_id in pool_ids:
+    """Cancel what an anonymous account has booked or waits for, and close it."""
+    reason = "the anonymous account ended"
+    booked = select(Booking.pool_id).where(Booking.account_id == account.id)
+    wanted = select(Wanted.pool_id).where(Wanted.account_id == account.id)
+    for pool_id in sorted(session.scalars(booked.union(wanted))):
         pool: Pool = lock_pool(session, pool_id)
+        waitlist.close_all(ctx, session, pool, account.id, reason)
         for booking in session.scalars(
             select(Booking).where(Booking.account_id == account.id, Booking.pool_id == pool_id)
         ):
-            reason = "the anonymous account ended"
             bookings.cancel_reservations(ctx, session, pool, booking.reservations, reason=reason, actor=None)
     account.disabled_at = account.disabled_at or ctx.clock.now()
     account.session_epoch += 1

@@ -6,17 +6,19 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
-from booking import logs, metrics
+from booking import logs, metrics, together
 from booking.allocator.lifecycle import LIVE, State
 from booking.errors import Unavailable
-from booking.models import Action, Cluster, ClusterPhase, Pool, Reservation, Work
+from booking.models import Action, Booking, Cluster, ClusterPhase, Pool, Reservation, Work
+from booking.models.store import columns_of, loaded
 from booking.services import holds, transitions
 from booking.services.context import Context
 from booking.services.leadership import Deposed, still_leading
-from booking.services.timelines import lock_pool
+from booking.services.ledger import lock_pool
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,27 @@ LATE = timedelta(minutes=1)
 _MOST_WAIT = timedelta(minutes=5)
 _ORDER = {Action.EXPIRE: 0, Action.WARN: 1, Action.END: 2, Action.EXTEND: 3, Action.PROVISION: 4}
 """Ends come before starts, so that one machine serves two bookings that touch."""
+_RANK = case({action.value: place for action, place in _ORDER.items()}, value=Work.action)
+_DUE = (
+    select(Work.id)
+    .where(Work.done_at.is_(None), Work.due_at <= bindparam("now"))
+    .order_by(_RANK, Work.due_at, Work.id)
+    .limit(BATCH)
+)
+_OLDEST = select(func.min(Work.due_at).label("at")).where(
+    Work.done_at.is_(None), Work.due_at <= bindparam("now")
+)
+_POOL = (
+    select(Reservation.pool_id)
+    .join_from(Work, Reservation, Reservation.id == Work.reservation_id)
+    .where(Work.id == bindparam("work"))
+)
+_WORK = (
+    select(*columns_of(Work), *columns_of(Reservation), *columns_of(Booking))
+    .join_from(Work, Reservation, Reservation.id == Work.reservation_id)
+    .join(Booking, Booking.id == Reservation.booking_id)
+    .where(Work.id == bindparam("work"))
+)
 
 
 def do_due(ctx: Context, epoch: int, provisioner: str) -> int:
@@ -34,27 +57,19 @@ def do_due(ctx: Context, epoch: int, provisioner: str) -> int:
     :raises Deposed: if somebody else leads by now.
     """
     now = ctx.clock.now()
-    rank = case({action.value: place for action, place in _ORDER.items()}, value=Work.action)
-    due = ctx.db.read(
-        "due work",
-        lambda session: session.scalars(
-            select(Work.id)
-            .where(Work.done_at.is_(None), Work.due_at <= now)
-            .order_by(rank, Work.due_at, Work.id)
-            .limit(BATCH)
-        ).all(),
-    )
-    for work_id in due:
-        with logs.about(work=work_id):
-            _do(ctx, epoch, work_id, provisioner)
+    due = ctx.db.read("due work", lambda session: together.rows(session, _DUE, {"now": now}))
+    for row in due:
+        with logs.about(work=row.id):
+            _do(ctx, epoch, row.id, provisioner)
     return len(due)
 
 
 def oldest_due(ctx: Context) -> datetime | None:
     """Since when the oldest work that is not done has been due; None where nothing waits."""
     now = ctx.clock.now()
-    query = select(func.min(Work.due_at)).where(Work.done_at.is_(None), Work.due_at <= now)
-    return ctx.db.read("oldest due work", lambda session: session.scalar(query))
+    (found,) = ctx.db.read("oldest due work", lambda session: together.rows(session, _OLDEST, {"now": now}))
+    oldest: datetime | None = found.at
+    return oldest
 
 
 def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
@@ -73,19 +88,26 @@ def _do(ctx: Context, epoch: int, work_id: str, provisioner: str) -> None:
 def _act(ctx: Context, session: Session, epoch: int, work_id: str, provisioner: str) -> tuple[str, float]:
     """Do it, if it is not done; what it was, and how many seconds late."""
     still_leading(ctx, session, epoch)
-    work = session.get_one(Work, work_id)
-    pool = lock_pool(session, session.get_one(Reservation, work.reservation_id).pool_id)
-    session.refresh(work)
+    (found,) = together.rows(session, _POOL, {"work": work_id})
+    pool = lock_pool(session, found.pool_id)
+    # All that may change is read under the lock.
+    work, reservation = _under_lock(session, work_id)
     late = work.action.value, (ctx.clock.now() - work.due_at).total_seconds()
     if work.done_at is not None:
         return late
-    reservation = session.get_one(Reservation, work.reservation_id, populate_existing=True)
     if work.revision == reservation.revision:
         _ACTS[work.action](ctx, session, pool, reservation, provisioner)
     else:
         work.detail = "void: the span has changed since"
     work.done_at = ctx.clock.now()
     return late
+
+
+def _under_lock(session: Session, work_id: str) -> tuple[Work, Reservation]:
+    (found,) = together.rows(session, _WORK, {"work": work_id})
+    reservation = loaded(session, Reservation, found)
+    set_committed_value(reservation, "booking", loaded(session, Booking, found))
+    return loaded(session, Work, found), reservation
 
 
 def _postpone(ctx: Context, session: Session, epoch: int, work_id: str, fault: str) -> None:
@@ -122,10 +144,12 @@ def _provision(
         transitions.move_all(ctx, session, pool, [reservation], State.FAILED, reason=_MISSED)
         return
     transitions.move_all(ctx, session, pool, [reservation], State.PREPARING)
+    platform = pool.platform
     session.add(
         Cluster(
             reservation_id=reservation.id,
-            provisioner=provisioner,
+            provisioner=platform.provisioner or provisioner,
+            platform_id=platform.id if platform.provisioner else None,
             phase=ClusterPhase.WANTED,
             detail="The cluster is about to be made.",
             attempts=0,

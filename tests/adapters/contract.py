@@ -16,10 +16,12 @@ from booking.adapters.base import (
     Provisioner,
     ProvisionerError,
 )
+from tests.support.doors import TestClock
 
 RESERVATION = "contract0reservation"
 OTHER = "contract0another0one"
 NO_GRACE = timedelta(0)
+STEPS = 60
 LIVING = (ClusterState.STARTING, ClusterState.READY)
 
 
@@ -61,6 +63,23 @@ class Outside(ABC):
             starts_at=self.now(),
             ends_at=self.now() + lasts,
         )
+
+
+class ClockedOutside(Outside):
+    """An outside whose clock the test moves."""
+
+    clock: TestClock
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def wait_for(self, provisioner: Provisioner, reservation_id: str, state: ClusterState) -> Observed:
+        for _ in range(STEPS):
+            seen = provisioner.observe(reservation_id)
+            if seen.state is state:
+                return seen
+            self.clock.advance(timedelta(seconds=1))
+        raise AssertionError(f"never {state}, at last {seen}")
 
 
 class ProvisionerContract(ABC):

@@ -110,10 +110,7 @@ def running(*words: str) -> list[int]:
     """The living processes with all these words somewhere in their arguments."""
     found = []
     for pid, process in processes.table().items():
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            continue
+        line = processes.arguments_of(pid).decode(errors="replace")
         if process.state not in "ZX" and pid != os.getpid() and all(word in line for word in words):
             found.append(pid)
     return found

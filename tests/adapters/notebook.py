@@ -35,12 +35,15 @@ class Notebook:
         answer = requests.post(f"{self.url}api/kernels", headers=self._header, json={}, timeout=CELL_SECONDS)
         answer.raise_for_status()
         self._kernel = answer.json()["id"]
-        self._socket = websocket.create_connection(
+        self._socket = self._connected()
+        return self
+
+    def _connected(self) -> websocket.WebSocket:
+        return websocket.create_connection(
             f"ws{self.url.removeprefix('http')}api/kernels/{self._kernel}/channels",
             header=self._header,
             timeout=CELL_SECONDS,
         )
-        return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -49,6 +52,15 @@ class Notebook:
 
     def run(self, code: str) -> Outcome:
         """Run one cell to its end, or to the end of its kernel."""
+        try:
+            return self._run(code)
+        except ConnectionError:
+            # A server that drops a connection while a kernel starts is asked once more, as a browser does;
+            # one that is gone refuses that.
+            self._socket = self._connected()
+            return self._run(code)
+
+    def _run(self, code: str) -> Outcome:
         request = uuid.uuid4().hex
         self._socket.send(json.dumps(_execute(request, code)))
         text, error = "", ""

@@ -77,6 +77,33 @@ def test_a_process_that_ended_is_not_alive_even_before_it_is_reaped(
     assert not identity.is_alive()
 
 
+HEADLESS = """
+import ctypes, threading, time
+hog = bytearray(64 << 20)
+threading.Thread(target=time.sleep, args=(9999,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_whose_first_thread_has_ended_is_alive_is_found_and_its_memory_counts(
+    tmp_path: Path,
+) -> None:
+    marked = {"PATH": os.environ["PATH"]} | processes.mark_of(tmp_path)
+    words = [sys.executable, "-c", HEADLESS, str(tmp_path)]
+    with subprocess.Popen(words, env=marked, cwd=tmp_path, start_new_session=True) as headless:
+        pid, identity = headless.pid, identity_of(headless.pid)
+        eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+        assert identity.is_alive()
+        assert processes.with_arguments(str(tmp_path)) == [pid]
+        assert processes.belonging_to(tmp_path) == {pid}
+        assert processes.resident_mib([pid]) > 64
+        assert processes.proportional_mib(pid) > 64
+        identity.send(signal.SIGKILL)
+        headless.wait()
+        assert not identity.is_alive()
+        assert processes.belonging_to(tmp_path) == set()
+
+
 def test_a_number_that_was_given_to_another_process_is_not_signalled(
     sleeper: subprocess.Popen[bytes],
 ) -> None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from booking.adapters.base import ClusterState, Observed, Provisioner, ProvisionerError
+from booking.adapters.base import ClusterState, ProvisionerError
 from booking.adapters.null import Call, Moment, NullProvisioner
-from tests.adapters.contract import NO_GRACE, RESERVATION, Outside, ProvisionerContract
+from tests.adapters.contract import NO_GRACE, RESERVATION, ClockedOutside, Outside, ProvisionerContract
 from tests.support.doors import START, TestClock
 
 SECOND = timedelta(seconds=1)
 STEPS = 60
 
 
-class NullOutside(Outside):
+class NullOutside(ClockedOutside):
     """A twin whose clock the test moves."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -31,17 +31,6 @@ class NullOutside(Outside):
     def provisioner(self) -> NullProvisioner:
         # In memory the object is the outside: a second one would see another world.
         return self._only if self._folder is None else self._new()
-
-    def now(self) -> datetime:
-        return self.clock.now()
-
-    def wait_for(self, provisioner: Provisioner, reservation_id: str, state: ClusterState) -> Observed:
-        for _ in range(STEPS):
-            seen = provisioner.observe(reservation_id)
-            if seen.state is state:
-                return seen
-            self.clock.advance(SECOND)
-        raise AssertionError(f"never {state}, at last {seen}")
 
     def half_make(self, reservation_id: str) -> None:
         self.provisioner().lose(reservation_id)

@@ -28,6 +28,20 @@ some_entries = st.lists(
 )
 
 
+def _hours() -> Timeline:
+    """A year of which every hour differs on one side, and every week on another."""
+    year = np.arange(FIRST, FIRST + 60 * 8760, 60, dtype=np.int64)
+    amounts = np.zeros((len(Side), len(KINDS), len(year) - 1), dtype=np.int64)
+    amounts[0] = 1024 * np.random.default_rng(1).integers(0, 64, amounts[0].shape)
+    amounts[-1, -1] = np.arange(len(year) - 1) // 168
+    return Timeline(year, amounts)
+
+
+HOURS = _hours()
+YEAR = packed(HOURS)
+WHOLE = packed(Timeline.empty(FIRST, LAST).applied([Entry(Side.PHYSICAL, FIRST + 1, LAST, KINDS[0], 5)]))
+
+
 @given(some_entries)
 def test_a_timeline_comes_out_as_it_went_in(entries: list[Entry]) -> None:
     before = Timeline.empty(FIRST, LAST, ratio=ShareRatio(2500)).applied(entries)
@@ -38,8 +52,13 @@ def test_a_timeline_comes_out_as_it_went_in(entries: list[Entry]) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"nonsense", zlib.compress(b""), zlib.compress(np.arange(5, dtype="<i8").tobytes())]
+    "data", [b"", b"nonsense", zlib.compress(b""), WHOLE[:-1], WHOLE[:25], WHOLE + b"x", YEAR[:-9] + b"x" * 9]
 )
 def test_other_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="not a packed timeline"):
+    with pytest.raises(ValueError, match=r"not a packed timeline|buffer"):
         unpacked(data, ShareRatio())
+
+
+def test_a_year_of_hours_takes_few_bytes() -> None:
+    assert len(packed(HOURS)) < HOURS.slots * 4 * 1.1
+    assert (unpacked(packed(HOURS), ShareRatio()).amounts == HOURS.amounts).all()

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from booking.allocator.cells import Granularity, day_start
+from booking.allocator.grid import grid_over
 from booking.allocator.package import Sharing
 from booking.allocator.resources import Resources
 from booking.allocator.runs import Place
@@ -141,11 +142,23 @@ def test_a_booking_at_twenty_past_takes_the_whole_cell_from_a_slot() -> None:
     assert slots == [Span(at(27, 9), at(27, 10)), Span(at(27, 11), at(27, 12))]
 
 
+def test_no_more_slots_than_asked_for_are_found_however_many_gaps_there_are() -> None:
+    place = pool(Granularity.HOUR, [taken(at(27, hour), at(27, hour + 1)) for hour in (10, 12, 14)])
+    window = Span(at(27, 9), at(27, 18))
+    every = find_slots(place, ONE, HOUR, window, 10)
+    assert [slot.start for slot in every] == [at(27, hour) for hour in (9, 11, 13, 15, 16, 17)]
+    for limit in range(1, 7):
+        assert find_slots(place, ONE, HOUR, window, limit) == every[:limit]
+
+
 @pytest.mark.parametrize("length", [timedelta(0), -HOUR])
 def test_a_slot_of_no_length_is_refused(length: timedelta) -> None:
     place = pool(Granularity.HOUR, [])
+    window = Span(place.start_from, place.horizon)
     with pytest.raises(ValueError, match="more than nothing"):
-        find_slots(place, ONE, length, Span(place.start_from, place.horizon), 1)
+        find_slots(place, ONE, length, window, 1)
+    with pytest.raises(ValueError, match="more than nothing"):
+        grid_over(place.zone, *window.minutes, Granularity.HOUR).ends(length)
 
 
 def test_a_window_before_the_present_or_after_the_horizon_has_no_slot() -> None:

@@ -45,6 +45,8 @@ def test_an_instant_is_cut_to_its_minute() -> None:
 def test_a_span_ends_after_it_starts(end: datetime) -> None:
     with pytest.raises(ValueError, match="ends after it starts"):
         Span(TEN, end)
+    with pytest.raises(ValueError, match="ends after it starts"):
+        Span.of_minutes(minute_of(TEN), minute_of(end))
 
 
 def test_a_span_is_kept_in_utc() -> None:

@@ -89,6 +89,19 @@ def test_entries_outside_the_span_are_cut_to_it() -> None:
     ]
 
 
+@property_test
+@given(scenes(), st.data())
+def test_a_part_says_the_same_of_its_slots(scene: Scene, data: st.DataObject) -> None:
+    first, last = scene.days[0], scene.days[-1]
+    start = data.draw(st.integers(first, last - 1))
+    end = data.draw(st.integers(start + 1, last))
+    part = scene.timeline.part(start, end)
+    assert part.covers(start, end)
+    assert part.segments(start, end) == scene.timeline.segments(start, end)
+    left, right = scene.timeline.slot_range(start, end)
+    assert np.array_equal(part.available, scene.timeline.available[:, left:right])
+
+
 def test_an_unknown_side_or_kind_is_refused() -> None:
     timeline = Timeline.empty(0, DAY)
     with pytest.raises(KeyError, match="borrowed"):
@@ -103,6 +116,8 @@ def test_a_span_that_is_not_covered_is_refused() -> None:
         assert not timeline.covers(start, end)
         with pytest.raises(ValueError, match="does not cover"):
             timeline.slot_range(start, end)
+        with pytest.raises(ValueError, match="does not cover"):
+            timeline.part(start, end)
     assert timeline.slot_range(DAY, 2 * DAY) == (0, 1)
 
 

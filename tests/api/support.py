@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 from booking.app import context_of
 from booking.models import AccountKind
 from booking.services import accounts, tokens
-from booking.services.context import SCOPES, Context
+from booking.services.context import FOR_ADMINS, SCOPES, Context
 
-USER_SCOPES = tuple(scope for scope in SCOPES if scope != "admin")
+USER_SCOPES = tuple(scope for scope in SCOPES if scope not in FOR_ADMINS)
 DAY = "2030-01-08"
 """The day after the one on which the clock of a test stands."""
 
@@ -66,7 +66,11 @@ class Caller:
         headers = dict(more.pop("headers", {}))
         if self.token is not None:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        prefix = "" if path.startswith(("/api", "/healthz", "/readyz", "/metrics", "/docs")) else "/api/v1"
+        prefix = (
+            ""
+            if path.startswith(("/api", "/healthz", "/readyz", "/metrics", "/docs", "/feed/"))
+            else "/api/v1"
+        )
         client = self.app.test_client(use_cookies=False)
         return Answer(client.open(prefix + path, method=method, headers=headers, **more))
 

@@ -43,6 +43,7 @@ BAD_ACCOUNTS: list[tuple[dict[str, Any], str]] = [
     ({"name": "x" * 101}, "name"),
     ({"password": "short"}, "password"),
     ({"password": "x" * 257}, "password"),
+    ({"password": "Password1"}, "password"),
     ({"level": -1}, "level"),
     ({"level": 10**12}, "level"),
     ({"admin": 1}, "admin"),

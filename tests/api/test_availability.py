@@ -85,6 +85,12 @@ def test_a_question_that_cannot_be_understood_names_its_field(site: Site) -> Non
         assert field in site.nobody.get(f"/availability?{query}").must(422)["errors"], query
 
 
+def test_a_question_that_was_wrong_once_is_wrong_again(site: Site) -> None:
+    for _ in range(2):
+        assert "zone" in site.nobody.get(f"/availability?{WINDOW}&zone=UTC").must(422)["errors"]
+        site.nobody.get(f"/availability?{WINDOW}").must(200)
+
+
 def test_an_unchanged_answer_is_not_sent_again(site: Site) -> None:
     first = site.nobody.get(f"/availability?{WINDOW}")
     first.must(200)
@@ -93,6 +99,7 @@ def test_an_unchanged_answer_is_not_sent_again(site: Site) -> None:
     same = {"If-None-Match": first.etag}
     again = site.nobody.get(f"/availability?{WINDOW}", headers=same)
     assert (again.status, again.response.data, again.etag) == (304, b"", first.etag)
+    assert "Content-Language" not in again.headers, "it is no page"
     assert site.nobody.get("/availability?from=2030-01-08&to=2030-01-11", headers=same).status == 200
     site.person("ann").book().must(201)
     changed = site.nobody.get(f"/availability?{WINDOW}", headers=same)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from booking.api.paging import cursor_of
-from tests.api.support import DAY, Site, at, span, wish
+from tests.api.support import DAY, Answer, Caller, Site, at, span, wish
 from tests.support.doors import TestClock
 
 
@@ -211,6 +211,41 @@ def test_somebody_elses_booking_is_not_there(site: Site) -> None:
     assert len(site.root.get("/bookings?account=ann").must(200)["items"]) == 1
     assert len(site.root.get("/bookings?account=*").must(200)["items"]) == 1
     site.root.get("/bookings?account=zoe").must(404)
+
+
+def test_a_booking_is_given_to_a_group_of_its_owner_and_taken_from_it(site: Site) -> None:
+    ann, cleo = site.person("ann"), site.person("cleo")
+    ann.post("/groups", json={"name": "lab"}).must(201)
+    ann.put("/groups/lab/members/cleo", json={"role": "reader"}).must(200)
+    cleo.post("/groups", json={"name": "theirs"}).must(201)
+    booking = ann.book().must(201)
+    path = f"/bookings/{booking['id']}"
+
+    def give(caller: Caller, group: str | None, query: str = "", **headers: str) -> Answer:
+        return caller.patch(path + query, json={"group": group}, headers={"If-Match": "*"} | headers)
+
+    assert give(ann, "lab", "?dry_run=true").must(200)["group"] == "lab"
+    cleo.get(path).must(404)
+    given = give(ann, "lab").must(200)
+    assert (given["group"], given["revision"]) == ("lab", 2)
+    assert cleo.get(path).must(200)["group"] == "lab"
+    give(cleo, None).must(404)
+    give(ann, "lab", **{"If-Match": '"1"'}).must(412)
+    assert "group" in give(ann, "theirs").must(422)["errors"]
+    assert "group" in give(ann, "").must(422)["errors"]
+    assert "group" in give(site.root, "theirs").must(422)["errors"]
+    assert give(site.root, None).must(200)["group"] is None
+    cleo.get(path).must(404)
+    told = ann.get(f"{path}/history").must(200)["items"]
+    shared = [(entry["action"], entry["detail"]["group"]) for entry in told if "shared" in entry["action"]]
+    assert sorted(shared) == [("booking.shared", "lab"), ("booking.unshared", "lab")]
+
+
+def test_a_title_may_change_without_the_group(site: Site) -> None:
+    ann = site.person("ann")
+    ann.post("/groups", json={"name": "lab"}).must(201)
+    path = f"/bookings/{ann.book(group='lab').must(201)['id']}"
+    assert ann.patch(path, json={"title": "t"}, headers={"If-Match": "*"}).must(200)["group"] == "lab"
 
 
 def test_a_booking_is_shared_with_named_people_and_groups(site: Site) -> None:

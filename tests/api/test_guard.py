@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 
 from booking.api.noun import AVAILABILITY, PUBLIC, SIGNED_IN, Noun, doc_of
 from booking.headers import HEADERS
-from booking.services.context import SCOPES
+from booking.services.context import FOR_ADMINS, SCOPES
 from tests.api.support import Site, wish
 
 
@@ -35,7 +35,9 @@ def test_every_route_declares_who_may_call_it(app: Flask) -> None:
     assert [route for route in declared if route[2] not in known] == []
     public = {path for _, path, access in declared if access == PUBLIC}
     watched = {"/healthz", "/readyz", "/metrics"}
-    assert public == watched | {"/api/v1/openapi.json", "/api/v1/login", "/api/v1/accounts/try"}
+    doors = {"/api/v1/openapi.json", "/api/v1/login", "/api/v1/accounts/try"}
+    by_secret = {"/feed/x.ics"}  # calendars of people bring no token: the address itself is the secret
+    assert public == watched | doors | by_secret
 
 
 def test_every_address_under_the_api_belongs_to_a_noun(app: Flask) -> None:
@@ -49,7 +51,11 @@ def test_every_address_under_the_api_belongs_to_a_noun(app: Flask) -> None:
 
 
 def test_every_route_that_is_not_public_refuses_nobody_and_weak_tokens(site: Site) -> None:
-    weak = {scope: site.person("ann", scope) for scope in SCOPES if scope != "admin"}
+    weak = {
+        scope: site.person("boss", scope, admin=True) if scope in FOR_ADMINS else site.person("ann", scope)
+        for scope in SCOPES
+        if scope != "admin"
+    }
     for method, path, doc in routes(site.app):
         access = doc["access"]
         if access in (PUBLIC, AVAILABILITY):
@@ -82,9 +88,16 @@ def test_every_route_refuses_unknown_and_repeated_parameters(site: Site) -> None
             twice = site.root.call(method, f"{path}?{name}=x&{name}=y", **body)
             if not repeats:
                 assert twice.must(422)["errors"][name] == ["may be given once"]
-    assert [
-        name for *_, doc in routes(site.app) for name, repeats in doc.get("query", {}).items() if repeats
-    ] == ["package"]
+    assert {
+        (path, name)
+        for _, path, doc in routes(site.app)
+        for name, repeats in doc.get("query", {}).items()
+        if repeats
+    } == {
+        ("/api/v1/availability", "package"),
+        ("/api/v1/availability", "trait"),
+        ("/api/v1/slots", "trait"),
+    }
 
 
 def test_every_route_refuses_a_body_it_does_not_read_and_fields_it_does_not_know(site: Site) -> None:

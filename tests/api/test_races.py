@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from tests.api.live import served
 from tests.api.support import Caller, Site, wish
+from tests.support.served import served
 from tests.support.threads import PATIENCE, in_threads
 
 

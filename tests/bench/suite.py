@@ -183,12 +183,14 @@ class Bench:
             )
 
     def web(self) -> None:
-        """The production server over each database."""
-        workload = Workload(self.plan.sizes[0], self.plan.seed + 1, self.plan.today)
+        """The production server over each database, with many pools that have a quarter of the smaller size each."""
+        rounds = min(self.plan.rounds, 5)
+        pools = web.pools_for(rounds)
+        workload = Workload(pools * self.plan.sizes[0] // 4, self.plan.seed + 1, self.plan.today, pools)
         for database in DATABASES:
             world = self.world("web", database, workload)
             folder = self.folder / f"site-{database}"
-            self.found.cases += web.measure(world, folder, min(self.plan.rounds, 5), self.plan.requests)
+            self.found.cases += web.measure(world, folder, rounds, self.plan.requests)
 
     def servers(self) -> None:
         """Web servers beside the product's: what requests cost under each, and how each behaves."""

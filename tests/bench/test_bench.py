@@ -63,7 +63,7 @@ def test_a_quick_run_of_writes_and_requests_oversells_nothing(capsys: pytest.Cap
     assert len(booked) == 3
     assert {(line["refused"], line["locked"]) for line in booked} == {(0, 0)}
     asked = {line["design"] for line in lines if line["what"] == web.WHAT}
-    assert asked == {web.PLAIN, web.JSON, web.UNCHANGED, web.COLD, web.HTML}
+    assert asked == {web.PLAIN, web.JSON, web.UNCHANGED, web.PAST, web.COLD, web.HTML}
 
 
 @pytest.mark.slow

@@ -6,9 +6,12 @@ import http.client
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from booking.doors import SystemClock
+from booking.services import snapshots
 from tests.bench.measure import Case, interleaved, processor_micros
 from tests.bench.workload import ASKED, DAYS
 from tests.bench.world import POOL, World
@@ -16,6 +19,9 @@ from tests.e2e.service import Running
 
 PLAIN, JSON, HTML = "plain endpoint", "calendar JSON", "calendar HTML"
 UNCHANGED, COLD = "calendar JSON, 304", "calendar JSON, cold cache"
+PAST = "calendar JSON, other weeks of the past"
+COLD_CALLS = 4
+"""In each round, of which each needs a pool that no process has seen."""
 _YEAR = timedelta(days=364)
 WHAT = "CPU of a request"
 
@@ -65,7 +71,7 @@ class Site:
         calendar = f"/api/v1/availability?pool={POOL}&from={first}&to={last}&granularity=day"
 
         def past() -> Iterator[str]:
-            """Calendars that nobody has asked for: no cache reaches back so far, each is built from the ledger."""
+            """Calendars that nobody has asked for before, of years that are kept as soon as one of them was."""
             for day in itertools.count(1):
                 back = _YEAR + timedelta(days=day % 1000)
                 yield calendar.replace(f"{first}", f"{first - back}").replace(f"{last}", f"{last - back}")
@@ -76,10 +82,12 @@ class Site:
             (PLAIN, itertools.repeat("/healthz"), {}, 200),
             (JSON, itertools.repeat(calendar), {}, 200),
             (UNCHANGED, itertools.repeat(calendar), {"If-None-Match": tag}, 304),
-            (COLD, past(), {}, 200),
+            (PAST, past(), {}, 200),
             (HTML, itertools.repeat(page), {}, 200),
         ]
-        return [self._case(*one, calls) for one in asked]
+        # Each time another pool, of which no process has anything: it starts from a snapshot, as after a restart.
+        others = (calendar.replace(POOL, name) for name in self.world.pool_ids[1:])
+        return [self._case(*one, calls) for one in asked] + [self._case(COLD, others, {}, 200, COLD_CALLS)]
 
     def _case(
         self, name: str, paths: Iterator[str], headers: dict[str, str], status: int, calls: int
@@ -96,8 +104,16 @@ class Site:
         return Case(WHAT, name, self.world.workload.n, self.world.database, time_it, calls)
 
 
+def pools_for(rounds: int) -> int:
+    """How many pools a world needs for so many rounds, and the one before them that does not count."""
+    return 1 + (rounds + 1) * (COLD_CALLS + 1)
+
+
 def measure(world: World, folder: Path, rounds: int, calls: int) -> list[Case]:
     """Every kind of request in turn."""
+    ctx = world.site.ctx
+    # As its scheduler would have done, by the clock of the server.
+    snapshots.take(replace(ctx, doors=replace(ctx.doors, clock=SystemClock())))
     with ExitStack() as stack:
         cases = Site(world, folder, stack).cases(calls)
         interleaved(cases, rounds)

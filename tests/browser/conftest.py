@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
-from werkzeug.serving import make_server
 
 from booking import create_app
 from booking.config import Settings
@@ -21,6 +19,7 @@ from booking.doors import Doors, SystemIds
 from booking.services import accounts
 from tests.support import browser
 from tests.support.pages import PASSWORD, PageSite, make_page_site
+from tests.support.served import served
 
 _WATCH = """document.addEventListener('securitypolicyviolation', (event) =>
     console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`))"""
@@ -76,13 +75,8 @@ def site(app: Flask) -> PageSite:
 @pytest.fixture
 def url(site: PageSite) -> Iterator[str]:
     """Where it is served."""
-    server = make_server("127.0.0.1", 0, site.app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(site.app) as address:
+        yield address
 
 
 @dataclass

@@ -167,6 +167,8 @@ def test_an_hour_within_a_run_is_chosen_where_it_is_clicked(site: PageSite, visi
     box = run.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 9.5 / 24, box["y"] + 20)
+    # The hour is the one that was proposed; the day is another.
+    expect(page.locator("#from_date")).to_have_value("2030-01-15")
     expect(page.locator("#from_hour")).to_have_value("09:00")
     page.mouse.click(box["x"] + box["width"] * 11.5 / 24, box["y"] + 20)
     expect(page.locator("#until_hour")).to_have_value("12:00")
@@ -250,3 +252,47 @@ def test_a_double_click_on_confirm_books_once(site: PageSite, visit: Open) -> No
     page.dblclick("#review .confirm .primary")
     page.wait_for_url(re.compile("/bookings/"))
     assert len(site.rows("ada")) == 1
+
+
+def test_on_a_phone_the_form_is_a_sheet_that_says_what_is_chosen(site: PageSite, visit: Open) -> None:
+    visitor = visit("ada", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visitor.go(WEEK)
+    sheet, toggle = page.locator("#panel"), page.locator(".sheet-toggle")
+    expect(page.locator("#from_date")).to_be_hidden()
+    box = sheet.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] == 844
+    page.tap(cell(page, "small", "2030-01-15T00:00"))
+    expect(page.locator("#chosen")).to_contain_text("small: 2030-01-15")
+    expect(page.locator("#review")).to_contain_text("It fits")
+    toggle.tap()
+    expect(page.locator("#from_date")).to_have_value("2030-01-15")
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    page.tap("#book button.primary")
+    expect(page.locator("#from_date")).to_be_hidden()
+    expect(page.locator("#review .confirm .primary")).to_be_in_viewport()
+
+
+def test_on_a_phone_without_a_script_the_form_is_whole(visit: Open) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "java_script_enabled": False}
+    page = visit("ada", **options).go(WEEK)
+    expect(page.locator("#from_date")).to_be_visible()
+    expect(page.locator(".sheet-toggle")).to_be_hidden()
+
+
+def test_the_heads_of_the_columns_stay_in_sight(visit: Open) -> None:
+    page = visit("ada", viewport={"width": 1366, "height": 420}).go("/calendar?view=10w&start=2030-01-14")
+    page.mouse.wheel(0, 400)
+    expect(page.locator("table.grid thead th").nth(1)).to_be_in_viewport()
+    expect(page.locator("table.grid tbody tr").nth(1)).not_to_be_in_viewport()
+
+
+def test_a_custom_size_is_answered_while_it_is_typed(visit: Open) -> None:
+    page = visit("grace").go(WEEK)
+    page.select_option("#package", "custom")
+    page.fill("#notebook_cores", "2")
+    expect(page.locator("#sized")).to_contain_text("fit")
+    page.fill("#notebook_cores", "9000")
+    expect(page.locator("#sized")).to_have_text("This size never fits for so long.")
+    page.fill("#notebook_cores", "")
+    expect(page.locator("#sized")).to_contain_text("Notebook cores is a whole number")

@@ -15,7 +15,8 @@ from booking.allocator.resources import Resources
 from booking.allocator.span import Span
 from booking.models import Blackout
 from booking.resources import static_path
-from booking.services import bookings, capacity
+from booking.services import bookings, capacity, templates
+from booking.services.templates import Card
 from tests.browser.conftest import Open
 from tests.support.pages import POOL, SERVICE, PageSite, at
 
@@ -36,10 +37,24 @@ OWN = [
     "/calendar/review?package=large&from_date=2030-01-16&from_hour=09:00&until_hour=12:00&repeat=nightly&repeat_count=3",
     "/calendar/review?package=tiny&from_date=2030-01-01&until_date=2030-01-01",
     "/bookings",
+    "/usage?from=2030-01-06&to=2030-01-20",
+    "/usage?from=2031-01-06&to=2031-01-20",
     "/account",
     "/logout",
 ]
-ADMIN = ["/admin/capacity", "/admin/packages", "/admin/accounts", "/admin/journal", "/bookings?whose=all"]
+ADMIN = [
+    "/admin/today",
+    "/admin/capacity",
+    "/admin/packages",
+    "/admin/templates",
+    "/admin/accounts",
+    "/admin/journal",
+    "/bookings?whose=all",
+    "/usage?by=account",
+]
+CARD = Card(
+    "Curves of light", "small", timedelta(hours=2), "Fit a curve.", "https://example.org/curves.ipynb"
+)
 
 
 @pytest.fixture
@@ -50,8 +65,14 @@ def busy(site: PageSite) -> str:
     site.book("grace", "large", at(9, 8), at(18, 8))
     gone = capacity.Holding(Span(at(0, 10), at(24, 10)), Resources(8, 32768), "new <power> supply")
     capacity.edit(site.ctx, SERVICE, capacity.Edit(POOL, Blackout, None, gone))
+    templates.make(site.ctx, SERVICE, CARD)
     old = site.book("ada", "tiny", at(9, 3), at(12, 3))
     bookings.cancel(site.ctx, site.actor("ada"), old.id)
+    given_back = site.book("grace", "large", at(9, 5), at(18, 5))
+    for day in (5, 8):
+        site.want("root", "small", at(9, day), at(12, day))
+        site.want("ada", "small", at(9, day), at(12, day))
+    bookings.cancel(site.ctx, site.actor("grace"), given_back.id)
     site.pass_time(timedelta(minutes=1))
     return running.id
 
@@ -74,12 +95,12 @@ def cut_off(page: Page) -> int:
     return wide
 
 
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+@pytest.mark.parametrize("look", ["light", "dark", "phone", "dark phone"])
 def test_no_page_has_a_barrier_or_breaks_the_policy(
     site: PageSite, visit: Open, busy: str, look: str
 ) -> None:
-    options: dict[str, Any] = {"viewport": PHONE if look == "phone" else DESKTOP}
-    options["color_scheme"] = "dark" if look == "dark" else "light"
+    options: dict[str, Any] = {"viewport": PHONE if "phone" in look else DESKTOP}
+    options["color_scheme"] = "dark" if "dark" in look else "light"
     found = {}
     detail = [f"/bookings/{busy}", f"/bookings/{busy}/cancel"]
     for name, paths in ((None, OPEN), ("ada", OWN + detail), ("root", ADMIN)):
@@ -97,6 +118,22 @@ def test_nothing_scrolls_sideways_on_the_smallest_phone(visit: Open, busy: str) 
     visitor = visit("root", viewport=SMALLEST)
     paths = [*OPEN, *OWN, *ADMIN, f"/bookings/{busy}"]
     assert {path: wide for path in paths if (wide := cut_off(visitor.go(path)))} == {}
+
+
+def test_a_form_that_opens_in_a_wide_table_is_seen_whole_on_a_phone(visit: Open, busy: str) -> None:
+    visitor = visit("root", viewport=PHONE)
+    visitor.page.goto(f"{visitor.url}/admin/capacity")
+    visitor.page.locator(".plain-table .popover summary").nth(1).click()
+    form = visitor.page.locator(".popover[open] .pop")
+    expect(form).to_be_visible()
+    visitor.page.wait_for_function(_IS_WHOLE)
+
+
+_IS_WHOLE = """() => {
+  const form = document.querySelector(".popover[open] .pop").getBoundingClientRect();
+  const table = document.querySelector(".scroll:has(.popover[open])").getBoundingClientRect();
+  return table.left <= form.left && form.right <= table.right;
+}"""
 
 
 def test_hostile_text_never_runs(site: PageSite, visit: Open) -> None:
@@ -123,6 +160,16 @@ def test_a_page_looks_again_while_something_moves_and_stops_by_itself(site: Page
     assert asked >= 1
     page.wait_for_timeout(5000)
     assert visitor.asked("/status") == asked
+
+
+def test_what_a_card_has_booked_opens_by_itself_when_it_is_ready(site: PageSite, visit: Open) -> None:
+    templates.make(site.ctx, SERVICE, CARD)
+    page = visit("ada").go("/")
+    page.route("**/open/notebook", lambda route: route.fulfill(body="This is the notebook."))
+    page.get_by_role("button", name="Book and open").click()
+    expect(page.locator("#status")).to_contain_text("opens here by itself")
+    site.pass_time(timedelta(seconds=5))
+    expect(page.locator("body")).to_have_text("This is the notebook.")
 
 
 def test_without_a_script_a_link_looks_again(site: PageSite, visit: Open) -> None:

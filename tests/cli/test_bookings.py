@@ -274,3 +274,21 @@ def test_the_tokens_of_a_cluster_are_shown_only_when_they_are_asked_for(lite_lab
     wrong = lite_lab.run("show", made["id"], "--tokens", BOOKING_PROVISIONER="nul")
     assert (wrong.exit_code, wrong.stdout) == (2, "")
     assert "BOOKING_PROVISIONER: There is no provisioner 'nul'" in wrong.stderr
+
+
+def test_who_waits_for_what_is_listed(lite_lab: Terminal) -> None:
+    assert lite_lab.json("waitlist") == {"items": []}
+    assert lite_lab.ok("waitlist") == "none\n"
+
+
+def test_a_trait_chooses_the_pool(lite_lab: Terminal) -> None:
+    lite_lab.json("pool", "create", "fast", "--timezone", "UTC", "--trait", "gpu")
+    whole = ("--cores", "8", "--memory-mib", "16384", "--reason", "bought")
+    lite_lab.ok("pool", "inventory", "add", "fast", "--start", "2020-01-01", *whole)
+    when = ("--start", f"{day(3)}T10:00", "--end", f"{day(3)}T12:00")
+    made = lite_lab.json("book", "small", *when, "--sharing", "custom", "--trait", "gpu")
+    assert made["pool"] == lite_lab.json("pool", "list")["items"][1]["id"]
+    assert "are only for the sharing custom" in lite_lab.refused("book", "small", *when, "--trait", "gpu")
+    said = lite_lab.refused("book", "small", *when, "--sharing", "custom", "--trait", "fpga")
+    assert "No pool has fpga." in said
+    assert lite_lab.ok("availability", "--trait", "gpu").startswith("fast, UTC")

@@ -16,9 +16,9 @@ from sqlalchemy import select, text
 from booking import migrate
 from booking.config import Settings
 from booking.doors import Db, Doors
-from booking.errors import BadBackup, Conflict
+from booking.errors import BadBackup, Conflict, Unauthenticated
 from booking.models import Account, Leadership, Pause, Pool
-from booking.services import accounts, backup, leadership, restore
+from booking.services import accounts, backup, feeds, leadership, restore, tokens
 from booking.services.context import Context
 from booking.services.verify import differences
 from tests.drills.world import inhabited
@@ -130,6 +130,32 @@ def test_a_database_in_use_is_replaced_only_by_force(site: Site, doors: Doors, c
     assert differences(site.ctx) == []
     clock.advance(timedelta(seconds=1))
     restore.restore(site.ctx, backup.Archive(saved(site.ctx)), force=True)  # and once more
+
+
+def test_a_token_that_was_revoked_since_the_backup_is_not_valid_again(site: Site, target: Context) -> None:
+    ann = site.person("ann")
+    kept, gone = (tokens.make(site.ctx, ann, "ann", ["bookings:read"], name) for name in ("kept", "gone"))
+    feed = feeds.make(site.ctx, ann)
+    archive = backup.Archive(saved(site.ctx))
+    tokens.revoke(site.ctx, ann, gone.row.id)
+    restore.restore(site.ctx, archive, force=True)
+    assert is_valid(site.ctx, kept)
+    assert not is_valid(site.ctx, gone)
+    assert feeds.owner(site.ctx, feed.secret) == ann.id
+
+    restore.restore(target, archive)
+    assert is_valid(target, gone), "that database has never heard of its end"
+    restore.restore(target, archive, force=True, revoke_tokens=True)
+    assert not is_valid(target, kept)
+    assert not is_valid(target, gone)
+    assert feeds.owner(target, feed.secret) is None
+
+
+def is_valid(ctx: Context, token: tokens.FreshToken) -> bool:
+    try:
+        return bool(tokens.actor_of_bearer(ctx, token.secret))
+    except Unauthenticated:
+        return False
 
 
 def changed(file: io.BytesIO, member: str, change: Callable[[bytes], bytes]) -> io.BytesIO:

@@ -165,6 +165,15 @@ _rows(
 )
 
 
+_rows("platforms answer", "UPDATE platform SET fault = 'it does not answer'")
+_rows(
+    "pledges kept",
+    "INSERT INTO pledge (reservation_id, platform_id, phase, revision, reference, binding, detail, attempts, "
+    "changed_at, look_at) SELECT reservation.id, pool.platform_id, 'refused', 1, '', '{}', 'not enough hosts', 3, "
+    ":now, :now FROM reservation JOIN pool ON pool.id = reservation.pool_id",
+)
+
+
 @illness("settings")
 def misspelt(ward: Ward) -> Iterator[None]:
     ward.environ["BOOKING_PROT"] = "8000"

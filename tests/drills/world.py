@@ -14,7 +14,7 @@ from booking.allocator.span import Span, minute_of
 from booking.doors import Doors
 from booking.models import Booking
 from booking.scheduler import Scheduler
-from booking.services import backup, bookings
+from booking.services import backup, bookings, feeds
 from tests.support.doors import TestClock
 from tests.support.site import HOUR, Site, make_site, until
 
@@ -32,6 +32,7 @@ def inhabited(doors: Doors, clock: TestClock, now: datetime) -> tuple[Site, Null
     site.pool(8)
     site.package("half", 4)
     ann = site.person("ann")
+    feeds.make(site.ctx, ann)
     over = site.book(ann, "half", Span(now, now + HOUR))
     scheduler = Scheduler(site.ctx, outside, "one")
 

@@ -98,7 +98,7 @@ def test_a_finished_answer_is_found_on_its_shelf() -> None:
     def counts() -> list[float]:
         return [counted("booking_shelf_reads_total", result=result) for result in ("made", "found")]
 
-    shelf, before = Shelf(1000), counts()
+    shelf, before = Shelf(100_000), counts()
     for _ in range(3):
         assert shelf.get("key", lambda: "text") == "text"
     assert [after - was for after, was in zip(counts(), before, strict=True)] == [1, 2]

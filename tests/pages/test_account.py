@@ -1,4 +1,4 @@
-"""One's own account: limits, groups, tokens."""
+"""One's own account: limits, groups, the feed, tokens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from booking.models import Role
 from booking.services import groups
 from tests.support.pages import PageSite, at
+from tests.support.reader import Reader
 
 
 def test_everybody_reads_what_their_level_allows_and_what_is_used(site: PageSite) -> None:
@@ -73,3 +74,25 @@ def test_a_token_is_shown_once_works_and_is_revoked(site: PageSite) -> None:
 def test_nobody_grants_a_token_more_than_they_have(site: PageSite) -> None:
     ada = site.reader("ada").get("/account")
     assert ada.submit("/account/tokens", "Make it", scope="admin").status == 403
+
+
+def test_the_address_for_a_calendar_is_shown_once_renewed_and_removed(site: PageSite) -> None:
+    site.book("ada", "small", at(9), at(12), title="Curves of light")
+
+    def address(reader: Reader) -> str:
+        found = re.search(r'class="secret">http://localhost(/feed/[^<]+)<', reader.html)
+        assert found is not None
+        return found[1]
+
+    def status(path: str) -> int:
+        return site.app.test_client().get(path).status_code
+
+    ada = site.reader("ada").get("/account").submit("/account/feed", "Make the address")
+    first = address(ada)
+    assert "Curves of light" in site.app.test_client().get(first).get_data(as_text=True)
+    assert first not in ada.get("/account").html
+    second = address(ada.submit("/account/feed", "Make a new address"))
+    assert (status(first), status(second)) == (404, 200)
+    ada.submit("/account/feed", "Remove it")
+    assert "Nothing is at the address any more." in ada.text
+    assert status(second) == 404

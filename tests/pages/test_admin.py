@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from booking.allocator.lifecycle import State
+from booking.pages import bookings
 from booking.services import levels
 from booking.services.availability import Question, availability
 from tests.support.pages import PageSite, at
 from tests.support.reader import Reader
 
-PAGES = ("capacity", "packages", "accounts", "levels", "journal")
+PAGES = ("today", "capacity", "packages", "templates", "accounts", "levels", "journal")
 DAY = {"from_date": "2030-01-08", "from_hour": "00:00", "until_date": "2030-01-09", "until_hour": "00:00"}
 
 
@@ -267,3 +268,19 @@ def test_an_administrator_sees_everybodys_bookings_and_may_end_them(site: PageSi
     root.get(f"/bookings/{made.id}/cancel").submit(f"/bookings/{made.id}/cancel", "Cancel")
     assert [row.state for row in site.rows("ada")] == [State.CANCELLED]
     assert "Forgotten" not in site.reader("grace").get("/bookings?whose=all").text
+
+
+def test_of_everybodys_bookings_so_many_are_shown_and_that_there_are_more_is_said(
+    site: PageSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(bookings._MOST_COMING, "all", 2)
+    for number in range(2):
+        site.book("ada", "small", at(9 + number), at(10 + number), title=f"number {number}")
+        site.pass_time(timedelta(seconds=1))
+    shown = site.reader("root").get("/bookings?whose=all")
+    assert "More is booked" not in shown.text
+    site.book("ada", "small", at(13), at(14), title="number 2")
+    shown = site.reader("root").get("/bookings?whose=all")
+    assert "More is booked: those that were made last are shown." in shown.text
+    assert [f"number {n}" in shown.text for n in range(3)] == [False, True, True]
+    assert "More is booked" not in site.reader("ada").get("/bookings").text

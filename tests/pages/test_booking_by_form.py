@@ -56,7 +56,7 @@ def test_a_second_click_is_the_same_booking(site: PageSite) -> None:
 def test_somebody_who_is_not_signed_in_reviews_after_signing_in(site: PageSite) -> None:
     visitor = reviewed(site.reader())
     assert visitor.path.startswith("/login")
-    visitor.submit("/login", name="ada", password="password1")
+    visitor.submit("/login", name="ada", password="correct horse")
     assert "It fits" in visitor.text
 
 

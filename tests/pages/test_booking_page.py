@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from booking.allocator.lifecycle import State
-from booking.services import bookings
+from booking.models import Role
+from booking.services import bookings, groups
 from tests.support.pages import PageSite, at
 from tests.support.reader import Reader
 
@@ -34,7 +35,7 @@ def test_somebody_elses_booking_is_not_there(site: PageSite) -> None:
         assert "Secret" not in reader.text
     grace = site.reader("grace").get("/calendar")
     token = dict(grace.form("/logout").fields)["csrf_token"]
-    for act in ("end", "confirm", "cancel", "title", "guests"):
+    for act in ("end", "confirm", "cancel", "title", "guests", "group"):
         answer = grace.client.post(f"/bookings/{made.id}/{act}", data={"csrf_token": token, "name": "grace"})
         assert answer.status_code == 404, act
     assert [row.state for row in site.rows("ada")] == [State.CONFIRMED]
@@ -145,11 +146,17 @@ def test_a_level_that_allows_no_longer_booking_is_named(site: PageSite) -> None:
     assert "One span may be 14 days long" in refused.text
 
 
-def test_a_booking_may_be_shortened_to_an_exact_hour(site: PageSite) -> None:
+def test_a_booking_is_shortened_to_an_exact_hour_after_it_was_said_what_is_given_back(site: PageSite) -> None:
     made = site.book("ada", "large", at(9), at(20))
     ada = site.reader("ada").get(f"/bookings/{made.id}")
     ada.submit(f"/bookings/{made.id}/end", "Change", end_hour="11:00")
+    assert "Tue 8 Jan, 09:00–20:00 becomes Tue 8 Jan, 09:00–11:00." in ada.text
+    assert "You get 72 core-hours back." in ada.text
+    assert [row.end for row in site.rows("ada")] == [at(20)]
+    ada.submit(f"/bookings/{made.id}/end", "Shorten it")
     assert [row.end for row in site.rows("ada")] == [at(11)]
+    assert "16 of 1,000 core-hours" in site.reader("ada").get("/account").text
+    ada.get(f"/bookings/{made.id}")
     wrong = ada.submit(f"/bookings/{made.id}/end", "Change", end_hour="08:00")
     assert wrong.status == 422
     assert "Must be after the start" in wrong.text
@@ -159,10 +166,89 @@ def test_cancelling_asks_first_and_gives_the_time_back(site: PageSite) -> None:
     made = site.book("ada", "large", at(9), at(20))
     ada = site.reader("ada").get(f"/bookings/{made.id}").follow("Cancel")
     assert "Cancel this booking?" in ada.text
+    assert "You get 88 core-hours back." in ada.text
     assert [row.state for row in site.rows("ada")] == [State.CONFIRMED]
     ada.submit(f"/bookings/{made.id}/cancel", "Cancel the booking")
     assert "Cancelled." in ada.text
     assert site.book("grace", "large", at(9), at(20)).id
+
+
+def test_an_undo_takes_it_back_whole_in_one_click_until_its_cluster_begins_to_be_made(site: PageSite) -> None:
+    ada = site.reader("ada").get("/calendar")
+    fields = {
+        "from_date": "2030-01-08",
+        "until_date": "2030-01-08",
+        "from_hour": "09:00",
+        "until_hour": "12:00",
+    }
+    ada.submit("/calendar/review", package="large", **fields).submit("/bookings", "Confirm")
+    assert "Booked." in ada.text
+    ada.submit(f"{ada.path}/cancel", "Undo")
+    assert "Undone. All of its time is free again." in ada.text
+    assert [row.state for row in site.rows("ada")] == [State.CANCELLED]
+    made = site.book("ada", "large", at(13), at(16))
+    ada.get(f"/bookings/{made.id}")
+    site.pass_until(at(13) - timedelta(seconds=30))
+    ada.submit(f"/bookings/{made.id}/cancel", "Undo")
+    assert "It has changed meanwhile, and so it is asked first." in ada.text
+    assert "End it now?" in ada.text
+    assert [row.state for row in site.rows("ada")][1] is State.PREPARING
+    assert "Undo" not in ada.get(f"/bookings/{made.id}").text
+
+
+def test_a_hold_is_undone_as_well(site: PageSite) -> None:
+    ada = site.reader("ada").get("/calendar")
+    fields = {
+        "from_date": "2030-01-08",
+        "until_date": "2030-01-08",
+        "from_hour": "09:00",
+        "until_hour": "12:00",
+    }
+    ada.submit("/calendar/review", package="small", **fields).submit("/bookings", "Hold")
+    assert "The hold ends in 15 minutes" in ada.text
+    ada.submit(f"{ada.path}/cancel", "Undo")
+    assert [row.state for row in site.rows("ada")] == [State.CANCELLED]
+
+
+def test_it_is_counted_down_to_the_start_and_then_to_the_end(site: PageSite) -> None:
+    made = site.book("ada", "small", at(9), at(12))
+    ada = site.reader("ada").get(f"/bookings/{made.id}")
+    assert "Starts in 1 day" in ada.text
+    site.pass_until(at(10))
+    assert "Ends in 2 hours" in ada.get(f"/bookings/{made.id}").text
+    assert 'data-until="2030-01-08T12:00:00+00:00"' in ada.html
+    site.pass_until(at(12) + timedelta(minutes=1))
+    assert "data-until" not in ada.get(f"/bookings/{made.id}").html
+
+
+def test_a_booking_is_put_into_ones_own_calendar(site: PageSite) -> None:
+    made = site.book("ada", "small", at(9), at(12), title="Curves of light")
+    answer = site.reader("ada").get(f"/bookings/{made.id}").follow("Add to my calendar")
+    assert answer.response.mimetype == "text/calendar"
+    assert "SUMMARY:Curves of light" in answer.html
+
+
+def test_a_group_of_mine_may_use_it_and_no_longer(site: PageSite) -> None:
+    for name in ("gaia", "euclid"):
+        groups.create(site.ctx, site.actor("ada"), name)
+        groups.put_member(site.ctx, site.actor("ada"), name, "grace", Role.READER)
+    made = site.book("ada", "small", at(9), at(12), title="Ours")
+    act = f"/bookings/{made.id}/group"
+    ada, grace = site.reader("ada").get(f"/bookings/{made.id}"), site.reader("grace")
+    ada.submit(act, "Share", group="gaia")
+    assert "Everybody in gaia may use it too." in ada.text
+    assert "shared: gaia" in ada.text
+    assert grace.get("/bookings?whose=shared").follow("Ours").status == 200
+    assert "/group" not in grace.html
+    ada.submit(act, "Change", group="euclid")
+    assert "euclid group" in ada.text
+    assert "gaia group" not in ada.text
+    ada.submit(act, "Remove")
+    assert "No group may use it." in ada.text
+    assert grace.get(f"/bookings/{made.id}").status == 404
+    wrong = ada.submit(act, "Share", group="planck")
+    assert wrong.status == 422
+    assert "Is not a group you may book for." in wrong.text
 
 
 def test_ending_a_running_booking_says_that_everything_in_it_goes(site: PageSite) -> None:
@@ -170,6 +256,7 @@ def test_ending_a_running_booking_says_that_everything_in_it_goes(site: PageSite
     site.pass_until(at(9) + timedelta(minutes=5))
     ada = site.reader("ada").get(f"/bookings/{made.id}").follow("End it now")
     assert "everything in it is destroyed" in ada.text
+    assert "You get 80 core-hours back." in ada.text
     ada.submit(f"/bookings/{made.id}/cancel", "End it now")
     site.pass_time(timedelta(seconds=5))
     assert site.provisioner.inventory() == frozenset()

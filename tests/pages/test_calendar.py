@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -13,10 +14,11 @@ from sqlalchemy import update
 from booking import create_app
 from booking.allocator.cells import Granularity
 from booking.allocator.resources import Resources
-from booking.allocator.span import Span
+from booking.allocator.span import FOREVER, Span
 from booking.doors import Doors
-from booking.models import Blackout, Pool
-from booking.services import availability, capacity
+from booking.models import Blackout, Inventory, Pool
+from booking.resources import static_path
+from booking.services import availability, capacity, levels
 from tests.support.pages import POOL, SERVICE, PageSite, at, make_page_site
 from tests.support.reader import Reader
 
@@ -252,5 +254,83 @@ def test_an_installation_may_keep_what_is_free_to_those_it_knows(doors: Doors, a
     "view, kilobytes", [("week", 40), ("month", 110), ("10w", 60), ("hours", 60), ("day", 80)]
 )
 def test_a_calendar_is_never_heavy(site: PageSite, view: str, kilobytes: int) -> None:
-    page = site.reader("grace").get(f"/calendar?view={view}&start=2030-03-05").html
-    assert len(page.encode()) < kilobytes * 1000
+    page = site.reader("grace").get(f"/calendar?view={view}&start=2030-03-05").html.encode()
+    assert len(page) < kilobytes * 1000
+    assert len(gzip.compress(page, 6)) < 10 * 1024
+
+
+@pytest.mark.parametrize("sheet", ["calendar.css", "pages.css"])
+def test_what_a_page_looks_like_is_at_most_eight_kilobytes(sheet: str) -> None:
+    files = [(static_path() / name).read_bytes() for name in ("app.css", sheet)]
+    assert sum(len(gzip.compress(text, 9)) for text in files) <= 8 * 1024
+
+
+def test_the_scripts_of_the_calendar_are_at_most_twenty_five_kilobytes() -> None:
+    paths = [static_path() / "booking-grid.js", static_path() / "app.js"]
+    paths += static_path().glob("vendor/htmx-*/htmx.min.js")
+    assert len(paths) == 3
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in paths) <= 25 * 1024
+
+
+def test_a_custom_size_is_answered_while_it_is_typed(site: PageSite) -> None:
+    site.book("grace", "medium", at(9), at(12))
+    hours = "package=custom&from_date=2030-01-08&from_hour=09:00&until_hour=10:00&until_date=2030-01-08"
+
+    def answer(cores: str) -> str:
+        sizes = f"notebook_cores={cores}&notebook_memory_mib=512&worker_cores=0&worker_memory_mib=0"
+        return " ".join(site.reader().get(f"/calendar/custom?{hours}&{sizes}").text.split())
+
+    assert answer("2") == "2 fit in these hours."
+    assert answer("4") == "1 fits in these hours."
+    assert answer("5") == "Not free in these hours; first Mon 7 Jan, 09:00–10:00."
+    assert answer("9") == "This size never fits for so long."
+    assert answer("none") == "Notebook cores is a whole number from 1 to 1000000."
+
+
+def test_hardware_leads_to_a_pool_that_has_it(site: PageSite) -> None:
+    alone = site.reader().get(WEEK)
+    assert "Platform and hardware" not in alone.text, "there is nothing to choose"
+    site.clock.advance(timedelta(seconds=1))
+    capacity.make_pool(
+        site.ctx, SERVICE, capacity.NewPool("fast", "UTC", Granularity.HOUR, traits=["gpu", "ssd"])
+    )
+    whole = capacity.Holding(Span(at(0), FOREVER), Resources(8, 32768), "bought")
+    capacity.edit(site.ctx, SERVICE, capacity.Edit("fast", Inventory, None, whole))
+    visitor = site.reader().get(WEEK)
+    assert "Platform and hardware: any" in visitor.text
+    assert f'<option value="{POOL}" selected>' in visitor.html
+    chosen = visitor.get(f"{WEEK}&trait=gpu&pool={POOL}")
+    assert '<option value="fast" selected>' in chosen.html
+    assert f'<option value="{POOL}"' not in chosen.html
+    assert 'name="trait" value="gpu" checked' in chosen.html
+    assert '<input type="hidden" name="pool" value="fast">' in chosen.html
+    assert "trait=gpu" in chosen.html.partition('class="steps"')[2], "it stays while one looks around"
+    nothing = visitor.get(f"{WEEK}&trait=gpu&trait=nope")
+    assert "No pool has all of that." in nothing.text
+
+
+@pytest.mark.parametrize(
+    "address, proposed",
+    [
+        ("/calendar", ("2030-01-07", "10:00", "2030-01-07", "11:00")),
+        ("/calendar?start=2030-01-07", ("2030-01-07", "10:00", "2030-01-07", "11:00")),
+        ("/calendar?start=2030-01-14", ("2030-01-14", "09:00", "2030-01-14", "10:00")),
+        ("/calendar?start=2030-10-27&view=day", ("2030-10-27", "09:00", "2030-10-27", "10:00")),
+    ],
+)
+def test_what_is_proposed_lies_where_somebody_looks(
+    site: PageSite, address: str, proposed: tuple[str, ...]
+) -> None:
+    html = site.reader("grace").get(address).html
+    found = [
+        re.search(rf'name="{name}"[^>]*value="([^"]+)"', html)
+        or re.search(rf'name="{name}".*?<option value="([^"]+)" selected', html, re.DOTALL)
+        for name in ("from_date", "from_hour", "until_date", "until_hour")
+    ]
+    assert tuple(match[1] if match else "" for match in found) == proposed
+
+
+def test_who_may_not_book_so_far_ahead_is_offered_what_they_may(site: PageSite) -> None:
+    levels.change(site.ctx, SERVICE, 1, {"max_ahead": "P3D"})
+    html = site.reader("ada").get("/calendar?start=2030-01-14").html
+    assert re.search(r'name="from_date"[^>]*value="2030-01-07"', html)

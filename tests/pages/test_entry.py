@@ -15,7 +15,7 @@ from tests.support.pages import PageSite, at
 def test_somebody_signs_in_and_is_led_to_where_they_wanted(site: PageSite) -> None:
     ada = site.reader().get("/bookings?whose=shared")
     assert "Sign in" in ada.text
-    ada.submit("/login", name="ada", password="password1")
+    ada.submit("/login", name="ada", password="correct horse")
     assert ada.path == "/bookings?whose=shared"
     assert "ada" in ada.text
 
@@ -35,7 +35,7 @@ def test_a_wrong_password_is_told_without_saying_which_of_the_two_was_wrong(site
 )
 def test_signing_in_never_leads_to_another_site(site: PageSite, elsewhere: str) -> None:
     reader = site.reader().get("/login", query_string={"next": elsewhere})
-    reader.submit("/login", name="ada", password="password1", next=elsewhere)
+    reader.submit("/login", name="ada", password="correct horse", next=elsewhere)
     assert reader.path == "/calendar"
 
 
@@ -80,7 +80,7 @@ def test_a_booking_outlives_the_session_it_was_made_in(site: PageSite) -> None:
 
 def test_a_form_without_its_proof_is_refused(site: PageSite) -> None:
     reader = site.reader().get("/login")
-    reader.submit("/login", name="ada", password="password1", csrf_token=None)
+    reader.submit("/login", name="ada", password="correct horse", csrf_token=None)
     assert reader.status == 400
     assert "did not come from this site" in reader.text
     assert "Sign in" in reader.get("/bookings").text
@@ -97,7 +97,7 @@ def test_too_many_trials_from_one_place_must_wait(site: PageSite) -> None:
 def test_guessing_passwords_is_slowed_down(site: PageSite) -> None:
     for _ in range(10):
         assert site.reader().get("/login").submit("/login", name="ada", password="a bad guess").status == 401
-    assert site.reader().get("/login").submit("/login", name="ada", password="password1").status == 429
+    assert site.reader().get("/login").submit("/login", name="ada", password="correct horse").status == 429
 
 
 def test_the_landing_page_says_what_there_is_and_when_it_is_free(site: PageSite) -> None:

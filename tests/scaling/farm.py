@@ -55,12 +55,14 @@ class Farm:
         session.mount("https://", From(address))
         return session
 
-    def book(self, client: requests.Session, start: datetime, key: str) -> requests.Response:
-        """One booking of an hour, repeated with its key until it is answered: so every client may do it."""
+    def book(
+        self, client: requests.Session, start: datetime, key: str, *, hours: int = 1
+    ) -> requests.Response:
+        """One booking, repeated with its key until it is answered: so every client may do it."""
         body = {
             "package": "pair",
             "sharing": "reserved",
-            "spans": [{"start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}],
+            "spans": [{"start": start.isoformat(), "end": (start + timedelta(hours=hours)).isoformat()}],
         }
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
         said = ""

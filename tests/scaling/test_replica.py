@@ -111,7 +111,7 @@ def copied(tmp_path: Path) -> Iterator[Copied]:
         site.package("pair", 2)
         site.person("crowd", admin=True)
         setup.bare(ctx)
-        accounts.create(ctx, None, accounts.NewAccount("ann", "password1", 2))
+        accounts.create(ctx, None, accounts.NewAccount("ann", "correct horse", 2))
         token = tokens.make(ctx, None, "crowd", ("availability:read", "bookings:read", "bookings:write"))
         made = Copied(app, site, servers, clock, token.secret)
         reading = ctx.reader.db

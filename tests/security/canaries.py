@@ -28,7 +28,7 @@ ANSWER = "canary-title-of-an-answer-0c44"
 SECRET_KEY = "canary-secret-key-3e11" * 2
 DATABASE = "canary-database-password-88aa"
 METRICS = "canary-metrics-token-2f90"
-SESSION, TOKEN = "session cookie", "token"
+SESSION, TOKEN, FEED = "session cookie", "token", "feed"
 _NOISY = ("sqlalchemy", "asyncio", "playwright", "urllib3")
 
 
@@ -75,8 +75,10 @@ def inside(world: World) -> Hunt:
         with patch("tests.security.world.PASSWORD", PASSWORD):
             browser = world.sign_in("ada")
         token = world.token("ada", "bookings:read", "bookings:write")
+        feed = world.call(token, "POST", "/feed")["url"].rpartition("/")[2].removesuffix(".ics")
         hunt = Hunt(
             {
+                FEED: feed,
                 "password": PASSWORD,
                 "wrong password": WRONG,
                 "notebook": "canary-notebook",
@@ -85,7 +87,7 @@ def inside(world: World) -> Hunt:
                 TOKEN: token,
             }
         )
-        answers = list(_use(world, browser.cookie, token))
+        answers = [*_use(world, browser.cookie, token), *_read_feed(world, token, feed)]
     journal = world.client.get("/api/v1/journal?limit=200", headers=bearer(root)).get_data(as_text=True)
     hunt.search("the journal", journal)
     for number, answer in enumerate(answers):
@@ -125,6 +127,16 @@ def _use(world: World, cookie: str, token: str) -> Iterator[str]:
     told = [answer for answer in refused if answer.status_code >= 400]
     yield from (answer.get_data(as_text=True).replace(f"{token}", "(its own)") for answer in told[4:5])
     yield from (answer.get_data(as_text=True) for answer in told if answer is not told[4])
+
+
+def _read_feed(world: World, token: str, secret: str) -> Iterator[str]:
+    """What is told where a feed is not; where it is, the log alone is looked through."""
+    addresses = [f"/feed/{secret}.ics", f"/feed/{secret}", f"/feed/{secret}/more.ics", f"/feed//{secret}.ics"]
+    answers = [world.client.get(address) for address in addresses]
+    world.call(token, "DELETE", "/feed")
+    answers.append(world.client.get(addresses[0]))
+    assert [answer.status_code for answer in answers] == [200, 404, 404, 308, 404]
+    yield from (answer.get_data(as_text=True) for answer in answers if answer.status_code == 404)
 
 
 def outside(folder: Path) -> Hunt:

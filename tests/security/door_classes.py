@@ -19,7 +19,7 @@ from booking.errors import Unauthenticated
 from booking.models import Account
 from booking.pages import entry
 from booking.pages.calendar import form as calendar_form
-from booking.services import accounts, bookings, listing
+from booking.services import accounts, bookings, calendars, listing
 from tests.security.classes import Weakness, absent, bearer, nothing, replaced, route, together, yes
 from tests.security.table import WISH
 from tests.security.world import PASSWORD, SECRET_TITLE, World
@@ -200,13 +200,30 @@ def strange_addresses(world: World) -> list[str]:
 
 
 def titles_of_others(world: World) -> list[str]:
-    """What those who have nothing to do with a booking can read: never its title; and there is no feed."""
-    eve, found = world.sign_in("eve"), absent("feed", ".ics", "webcal")(world)
-    for path in ("/calendar?start=2030-01-07", "/calendar?view=hours", "/calendar.txt", "/bookings", "/"):
-        for cookie in ("", eve.cookie):
-            if SECRET_TITLE in world.client.get(path, headers={"Cookie": cookie}).get_data(as_text=True):
-                found.append(path)
+    """What those who have nothing to do with a booking can read, their own feed too: never its title."""
+    eve, found = world.sign_in("eve"), []
+    feed = urlsplit(world.call(world.token("eve", "bookings:read"), "POST", "/feed")["url"]).path
+    answer = world.client.get(feed)
+    if answer.status_code != 200 or SECRET_TITLE in answer.get_data(as_text=True):
+        found.append("/feed of somebody else")
+    if world.client.get(f"{feed[:-8]}xxxx.ics").status_code != 404:
+        found.append("/feed without its secret")
+    paths = ("/calendar?start=2030-01-07", "/calendar?view=hours", "/calendar.txt", "/bookings", "/")
+    found += [
+        path
+        for path in paths
+        for cookie in ("", eve.cookie)
+        if SECRET_TITLE in world.client.get(path, headers={"Cookie": cookie}).get_data(as_text=True)
+    ]
     return found
+
+
+_own_entries = calendars._entries
+
+
+def _everybodys(session: Any, *conditions: Any) -> Any:
+    """In place of what is one's own."""
+    return _own_entries(session, *conditions[1:])
 
 
 def accounts_that_are_told(world: World) -> list[str]:
@@ -307,7 +324,7 @@ CLASSES = (
         together(replaced(calendar_form, "ADDRESS", ".*"), replaced(schemas, "ADDRESS", ".*")),
     ),
     Weakness(
-        13, "calendars that tell too much", titles_of_others, route("/feed/calendar.ics"), surface=False
+        13, "calendars that tell too much", titles_of_others, replaced(calendars, "_entries", _everybodys)
     ),
     Weakness(
         14, "accounts that are told", accounts_that_are_told, replaced(accounts, "by_password", _telling)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page
 
-from tests.api.live import served
 from tests.security.world import World
+from tests.support.served import served
 
 _WATCH = """window.stopped = [];
 document.addEventListener('securitypolicyviolation', e => stopped.push(`${e.violatedDirective} ${e.blockedURI}`))"""

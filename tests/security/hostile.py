@@ -9,13 +9,25 @@ from urllib.parse import quote, urlencode
 
 from marshmallow import Schema
 
-from booking.api.schemas import accounts, availability, bookings, common, packages, pools
+from booking.api.schemas import (
+    accounts,
+    availability,
+    bookings,
+    common,
+    packages,
+    platforms,
+    pools,
+    templates,
+)
 from booking.api.schemas.fields import Strict, Text
 from tests.security.payloads import HUGE, PAYLOADS, packs
-from tests.security.table import SIZE
-from tests.security.world import World
+from tests.security.table import LEASE, SIZE
+from tests.security.world import CLOSED, World
 
-MODULES = (accounts, availability, bookings, common, packages, pools)
+MODULES = (accounts, availability, bookings, common, packages, platforms, pools, templates)
+
+
+_CARD = ("title", "text", "notebook_url", "package", "pool")
 
 
 def text_fields() -> set[str]:
@@ -36,7 +48,7 @@ def _fields(schema: type[Schema]) -> Iterator[tuple[str, Any]]:
 
 
 def _hour(number: int) -> dict[str, str]:
-    day, hour = 8 + number // 12, 8 + number % 12
+    day, hour = 10 + number // 12, 8 + number % 12
     return {"start": f"2030-01-{day:02}T{hour:02}:00:00Z", "end": f"2030-01-{day:02}T{hour + 1:02}:00:00Z"}
 
 
@@ -82,13 +94,19 @@ def _calls(world: World, root: str, ada: str, text: str, number: int) -> Iterato
     yield ada, "POST", "/bookings", wish | {"title": text}
     for name in ("package", "pool", "notebook_url", "group"):
         yield ada, "POST", "/bookings", wish | {name: text}
+    for name in ("title", "package", "pool", "notebook_url", "group"):
+        yield ada, "POST", "/waitlist", wish | {"spans": [CLOSED], name: text}
+    for path in ("/bookings", "/waitlist"):
+        yield ada, "POST", path, wish | {"sharing": "custom", "traits": [text]}
     yield ada, "PATCH", mine, {"title": text}
+    yield ada, "PATCH", mine, {"group": text}
     yield ada, "PATCH", mine, {"notebook_url": text}
     yield ada, "PATCH", mine, {"reservations": [{"id": text, "end": "2030-01-08T13:00:00Z"}]}
     yield ada, "POST", "/tokens", {"scopes": ["bookings:read"], "label": text}
     yield ada, "POST", "/tokens", {"scopes": ["bookings:read"], "account": text}
     yield ada, "POST", "/groups", {"name": text}
     yield ada, "POST", "/login", {"name": text, "password": text}
+    yield ada, "PUT", "/accounts/me/password", {"current": text, "new": text}
     yield root, "POST", "/accounts", {"name": text}
     yield root, "POST", "/accounts", {"name": f"n{number}", "password": text}
     yield root, "PATCH", "/accounts/eve", {"password": text}
@@ -100,9 +118,25 @@ def _calls(world: World, root: str, ada: str, text: str, number: int) -> Iterato
     yield root, "POST", "/pools", pool | {"platform": text, "traits": [text]}
     yield root, "PATCH", f"/pools/{world.things['pool']}", {"traits": [text]}
     yield root, "PATCH", f"/pools/{world.things['pool']}", {"name": text}
+    for name, value in (
+        ("name", text),
+        ("traits", [text]),
+        ("provisioner", text),
+        ("settings", {text: text}),
+    ):
+        yield root, "POST", "/platforms", {"name": f"c{number}", name: value}
+        if name != "name":
+            yield root, "PATCH", f"/platforms/{world.things['platform']}", {name: value}
+    for name in ("id", "owner", "name", "starts_at"):
+        asked = {"context": {text: text}, "lease": LEASE | {name: text}}
+        yield root, "POST", f"/platforms/{world.things['platform']}/inquiries/check-create", asked
     yield root, "POST", f"/pools/{world.things['pool']}/inventory", holding | {"reason": text}
     yield root, "PATCH", row.replace("/main/", f"/{world.things['pool']}/"), {"reason": text}
     yield root, "POST", "/packages", SIZE | {"name": text}
+    card = {"title": "card", "package": "tiny", "length": "PT1H", "sharing": "shared"}
+    for name in _CARD:
+        yield root, "POST", "/templates", card | {name: text}
+        yield root, "PATCH", f"/templates/{world.things['template']}", {name: text}
 
 
 COVERED = {
@@ -111,7 +145,15 @@ COVERED = {
     "BookingIn.title",
     "BookingIn.notebook_url",
     "BookingIn.group",
+    "BookingIn.traits",
     "BookingChangeIn.title",
+    "BookingChangeIn.group",
+    "WishIn.package",
+    "WishIn.pool",
+    "WishIn.title",
+    "WishIn.notebook_url",
+    "WishIn.group",
+    "WishIn.traits",
     "BookingChangeIn.notebook_url",
     "EndIn.id",
     "TokenIn.label",
@@ -119,6 +161,8 @@ COVERED = {
     "GroupIn.name",
     "LoginIn.name",
     "LoginIn.password",
+    "PasswordIn.current",
+    "PasswordIn.new",
     "AccountIn.name",
     "AccountIn.password",
     "AccountChangeIn.password",
@@ -126,11 +170,18 @@ COVERED = {
     "PoolIn.platform",
     "PoolIn.traits",
     "PoolIn.timezone",
+    "PlatformIn.name",
+    *(
+        f"{schema}.{name}"
+        for schema in ("PlatformIn", "PlatformChangeIn")
+        for name in ("traits", "provisioner")
+    ),
     "PoolChangeIn.name",
     "PoolChangeIn.traits",
     "HoldingIn.reason",
     "HoldingChangeIn.reason",
     "PackageIn.name",
+    *(f"{schema}.{name}" for schema in ("TemplateIn", "TemplateChangeIn") for name in _CARD),
 }
 """The fields of :func:`_calls`; the names of limits and the texts in addresses come on top."""
 
@@ -139,7 +190,9 @@ def pages(world: World, planted: Planted, some: int) -> dict[str, list[str]]:
     """The pages that show them, by who looks; of the detail pages only some."""
     details = [f"/bookings/{booking}" for booking in planted.bookings[:some]]
     held = f"/bookings/{world.things['held']}"
-    echoes = [f"/calendar?{urlencode({'pool': text, 'package': text})}" for text in packs()[:some]]
+    echoes = [
+        f"/calendar?{urlencode({'pool': text, 'package': text, 'trait': text})}" for text in packs()[:some]
+    ]
     journal = [f"/admin/journal?{urlencode({'account': t, 'action': t})}" for t in packs()[:some]]
     review = "/calendar/review?" + urlencode(
         {
@@ -160,7 +213,15 @@ def pages(world: World, planted: Planted, some: int) -> dict[str, list[str]]:
         *details,
         review,
     ]
-    asked = ["/bookings?whose=all", "/admin/accounts", "/admin/packages", "/admin/capacity", "/admin/journal"]
+    asked = [
+        "/bookings?whose=all",
+        "/admin/accounts",
+        "/admin/packages",
+        "/admin/templates",
+        "/admin/today",
+        "/admin/capacity",
+        "/admin/journal",
+    ]
     nowhere = [f"/{quote(text)}" for text in packs()[:some]]
     return {
         "ada": [*ada, *echoes],

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from booking.services.context import SCOPES
+from booking.services.context import FOR_ADMINS, SCOPES
 from tests.security.table import ADMIN, TABLE, Body, Role, Row, is_api
 from tests.security.world import SECRET_TITLE, Browser, World
 
@@ -85,7 +85,7 @@ def callers(world: World, roles: Iterable[Role] = tuple(Role)) -> list[Caller]:
 
 
 def _with_tokens(world: World, role: Role, name: str) -> Iterator[Caller]:
-    own = frozenset(SCOPES if role is Role.ADMIN else set(SCOPES) - {ADMIN})
+    own = frozenset(SCOPES if role is Role.ADMIN else set(SCOPES) - FOR_ADMINS)
     for rights in (own, *(frozenset({scope}) for scope in sorted(own))):
         plain = role is Role.ADMIN and ADMIN not in rights
         yield _by_token(
@@ -144,6 +144,8 @@ def expected(method: str, path: str, row: Row, caller: Caller) -> int:
         return 400
     if caller.kind in ALIVE:
         return _of_somebody(row, caller)
+    if row.shut and caller.kind in (Kind.SHUT_BEARER, Kind.SHUT_SESSION):
+        return row.shut
     if row.open and not (row.strict and caller.kind in DEAD_TOKENS):
         return row.nobody or row.ok
     led_to_the_door = by_page and not changes and caller.kind not in DEAD_TOKENS

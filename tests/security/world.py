@@ -25,12 +25,14 @@ from booking.scheduler import Scheduler
 from booking.services import accounts, tokens
 from booking.services.accounts import NewAccount
 from booking.services.context import Context
+from tests.security.table import KNOWN_LEASE
 from tests.support.doors import START, SequenceIds, TestClock
 
 PASSWORD = "correct horse battery"
 SECRET_TITLE = "the-title-that-is-nobody-elses"
 UNLIMITED = "1000000 per minute"
 CURRENT = {"start": "2030-01-07T09:00:00Z", "end": "2030-01-07T12:00:00Z"}
+CLOSED = {"start": "2030-01-09T00:00:00Z", "end": "2030-01-10T00:00:00Z"}
 LATER = {"start": "2030-01-08T09:00:00Z", "end": "2030-01-08T12:00:00Z"}
 PEOPLE = ("ada", "eve", "gina", "rita", "walt", "gwen", "lena")
 
@@ -108,7 +110,8 @@ class World:
         """Make the database what it was."""
         with closing(sqlite3.connect(self.file)) as live:
             self.snapshots[name].backup(live)
-        self.ctx.timelines._states.clear()
+        for pool_id, _ in list(self.ctx.timelines._states):
+            self.ctx.timelines.drop(pool_id)
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -155,7 +158,7 @@ def bare_world(folder: Path, **settings: Any) -> Iterator[World]:
     engine = open_engine(f"sqlite:///{file}")
     migrate.upgrade(engine)
     clock = TestClock()
-    wanted = {"login_limit": UNLIMITED, "try_limit": UNLIMITED} | settings
+    wanted = dict.fromkeys(("login_limit", "try_limit", "feed_limit"), UNLIMITED) | settings
     try:
         with quick_passwords():
             app = create_app(
@@ -195,6 +198,7 @@ def _furnish(world: World) -> None:
         "resources": {"cores": 1, "memory_mib": 1},
     }
     world.things["blackouts"] = world.call(root, "POST", "/pools/main/blackouts", later)["id"]
+    world.call(root, "POST", "/pools/main/blackouts", holding | {"span": CLOSED, "reason": "repair"})
     for name, cores in (("tiny", 1), ("small", 2)):
         size = {
             "name": name,
@@ -202,7 +206,27 @@ def _furnish(world: World) -> None:
             "worker": {"cores": cores - 1, "memory_mib": 1024 * (cores - 1)},
         }
         world.call(root, "POST", "/packages", size)
-    world.things |= {"pool": pool["id"], "group": "lab", "level": "1", "filename": "app.css"}
+    card = {"title": "curves", "package": "small", "length": "PT1H"}
+    world.things["template"] = world.call(root, "POST", "/templates", card)["id"]
+    pledging = {"name": "cloud", "provisioner": "null", "settings": {"pledges": True}}
+    cloud = world.call(root, "POST", "/platforms", pledging)
+    far = {"name": "far", "timezone": "UTC", "granularity": "hour", "platform": "cloud"}
+    world.call(root, "POST", "/pools", far)
+    owned = {
+        "span": {"start": "2030-01-01T00:00:00Z", "end": None},
+        "resources": {"cores": 99},
+        "reason": "x",
+    }
+    world.call(root, "POST", "/pools/far/inventory", owned)
+    inquiry = {"context": {}, "lease": KNOWN_LEASE}
+    world.call(root, "POST", "/platforms/cloud/inquiries/check-create", inquiry)
+    world.things |= {
+        "platform": cloud["id"],
+        "pool": pool["id"],
+        "group": "lab",
+        "level": "1",
+        "filename": "app.css",
+    }
     world.things["eve"] = world.call(root, "GET", "/accounts/eve")["id"]
     _share(world, root)
 
@@ -216,12 +240,14 @@ def _share(world: World, root: str) -> None:
     wish = {"package": "small", "sharing": "reserved", "title": SECRET_TITLE, "group": "lab"}
     running = world.call(ada, "POST", "/bookings", wish | {"spans": [CURRENT]})
     held = world.call(ada, "POST", "/bookings", wish | {"spans": [LATER], "hold": True})
+    (wanted,) = world.call(ada, "POST", "/waitlist", wish | {"spans": [CLOSED]})["items"]
     for made in (running, held):
         world.call(ada, "PUT", f"/bookings/{made['id']}/guests/gina")
     world.things |= {
         "booking": running["id"],
         "reservation": running["reservations"][0]["id"],
         "held": held["id"],
+        "wanted": wanted["id"],
     }
     scheduler = Scheduler(world.ctx, world.app.extensions["booking.provisioner"](), "test")
     for _ in range(3):
@@ -232,3 +258,5 @@ def _share(world: World, root: str) -> None:
     assert world.clock.now() - START < timedelta(minutes=1)
     spare = world.call(ada, "POST", "/tokens", {"scopes": ["bookings:read"], "label": "spare"})
     world.things["token"] = spare["id"]
+    feed = world.call(ada, "POST", "/feed")["url"]
+    world.things["secret"] = feed.rpartition("/")[2].removesuffix(".ics")

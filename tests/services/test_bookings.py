@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -52,6 +53,16 @@ def test_a_booking_takes_its_demand_for_exactly_its_span(ready: Site) -> None:
     ready.book(ready.person("ann"), "half", MORNING)
     around = Span(MORNING.start - HOUR, MORNING.end + HOUR)
     assert free(ready, "half", around) == [2, 1, 1, 1, 2]
+
+
+def test_the_best_moment_of_each_cell_is_counted_where_it_is_asked_for(ready: Site) -> None:
+    ready.book(ready.person("ann"), "half", MORNING)
+    day = MORNING.start.date()
+    question = availability.Question(day, day + timedelta(days=1), packages=("half",))
+    (row,) = availability.availability(ready.ctx, question).rows
+    (whole,) = availability.availability(ready.ctx, replace(question, best=True)).rows
+    assert (row.count, row.best) == ([1], [])
+    assert (whole.count, whole.best) == ([1], [2])
 
 
 def test_all_spans_are_promised_or_none(ready: Site) -> None:

@@ -12,8 +12,9 @@ from booking.allocator.package import Sharing
 from booking.allocator.resources import Resources
 from booking.allocator.span import FOREVER, Span
 from booking.models import Blackout, Inventory
-from booking.services import availability, capacity, verify
+from booking.services import capacity, verify
 from booking.services.capacity import Edit, Holding, OnConflict
+from booking.services.exact import exact_timeline
 from tests.support.doors import START
 from tests.support.site import HOUR, ROOT, Site
 
@@ -36,7 +37,7 @@ def cut(
 
 
 def free(site: Site, span: Span) -> Sequence[int]:
-    segments = availability.timeline(site.ctx, "pool", span.start, span.end).segments
+    segments = exact_timeline(site.ctx, "pool", span.start, span.end).segments
     return [segment.available[0] for segment in segments]
 
 

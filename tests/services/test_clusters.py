@@ -21,6 +21,7 @@ from booking.services import accounts, bookings, changes, clusters, verify, visi
 from booking.services.context import actor_of
 from tests.support.doors import START, TestClock
 from tests.support.site import HOUR, make_site
+from tests.support.ticking import let_pass
 
 SECOND = timedelta(seconds=1)
 LATER = Span(START + 2 * HOUR, START + 4 * HOUR)
@@ -53,11 +54,7 @@ class World:
 
     def run(self, by: timedelta, step: timedelta = 2 * SECOND) -> None:
         """Let time pass, a tick at each step."""
-        end = self.clock.now() + by
-        while self.clock.now() < end:
-            self.scheduler.tick()
-            self.clock.advance(step)
-        self.scheduler.tick()
+        let_pass(self.clock, self.scheduler, by, step)
 
     def made(self, kind: str = "created") -> int:
         return sum(event.kind == kind for event in self.outside.events)

@@ -24,6 +24,7 @@ from booking.allocator.span import Span, instant_of
 from booking.doors import Doors
 from booking.models import Blackout, Booking, Inventory
 from booking.services import availability, bookings, capacity, changes, verify
+from booking.services.exact import exact_timeline
 from tests.support.doors import TestClock
 from tests.support.site import ROOT, Site, make_site
 
@@ -290,6 +291,7 @@ class Story:
                 granularity=granularity,
                 sharing=sharing,
                 packages=tuple(self.sizes),
+                best=True,
             )
             answer = availability.availability(self.site.ctx, question)
             assert answer.cells == cells
@@ -299,7 +301,7 @@ class Story:
                 assert list(zip(row.count, row.best, strict=True)) == wanted, f"turn {self.turn}"
 
     def compare_segments(self) -> None:
-        exact = availability.timeline(self.site.ctx, "pool", self.edges[0], self.edges[-1])
+        exact = exact_timeline(self.site.ctx, "pool", self.edges[0], self.edges[-1])
         for segment in exact.segments:
             physical, full, shared = self.model.at(instant_of(segment.start))
             reserved = [full[n] + self.model.ceil(shared[n]) for n in (0, 1)]

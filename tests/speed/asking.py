@@ -33,19 +33,28 @@ NAMES = {
     "group": "group-0",
     "level:level": "3",
     "name": "small",
+    "platform": "cloud",
     "pool": "pool-000",
     "row": "inventory-0",
+    "template": "template-0",
     "booking": "booking-0",
     "booking_id": "booking-0",
     "path:filename": "app.css",
+    "secret": secret(PERSON),
 }
 """What the names in an address stand for in a crowd."""
+_WEEKS = "from=2030-01-01&to=2030-02-01&granularity=week"
 MORE = {
     f"{API}/bookings": ("account=*", "shared=true", "state=confirmed", "from=2030-01-01", "limit=2"),
+    f"{API}/waitlist": ("account=*", "state=gone"),
     f"{API}/journal": ("account=ada", "action=booking", "subject=booking:booking-1", "from=2029-01-01"),
+    f"{API}/usage": tuple(f"{_WEEKS}&by={by}" for by in ("package", "account", "group")),
     f"{API}/availability": ("from=2030-01-08&to=2030-03-19&pool=pool-001", "from=2028-01-08&to=2028-03-01"),
+    f"{API}/templates": ("hidden=true",),
+    f"{API}/today": ("pool=pool-000", "day=2029-12-01"),
     "/bookings": ("whose=shared", "whose=all"),
     "/calendar": ("view=day", "view=hours", "view=month", "view=10w", "pool=pool-001"),
+    "/usage": ("by=account", "by=group"),
     "/admin/journal": ("account=ada", "action=booking"),
 }
 """What else a list is asked for, besides what its row of the table of access says."""

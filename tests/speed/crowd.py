@@ -25,6 +25,7 @@ from booking.models import (
     Booking,
     Cluster,
     ClusterPhase,
+    Feed,
     Group,
     Guest,
     Inventory,
@@ -36,6 +37,7 @@ from booking.models import (
     Pool,
     Reservation,
     Role,
+    Template,
     Token,
     Work,
 )
@@ -104,6 +106,7 @@ class _Crowd:
         yield Level, [{"level": 3 + n, "limits": {}} for n in range(min(self.size.own, 50))]
         yield Account, [self._account(name) for name in self._names]
         yield Token, list(self._tokens())
+        yield Feed, [self._feed(name) for name in self._names]
         yield (
             Group,
             [
@@ -123,6 +126,7 @@ class _Crowd:
         yield Pool, [self._pool(n) for n in range(self.size.pools)]
         yield Inventory, list(self._inventory())
         yield Blackout, list(self._blackouts())
+        yield Template, [self._template(n) for n in range(min(self.size.own, 30))]
         bookings = list(range(self.size.bookings))
         yield Booking, [self._booking(n) for n in bookings]
         yield (
@@ -143,6 +147,9 @@ class _Crowd:
     def _every(self) -> int:
         """Every so manieth booking is the administrator's, the one after it Ada's."""
         return max(4, self.size.bookings // self.size.own)
+
+    def _feed(self, name: str) -> dict[str, Any]:
+        return {"account_id": name, "hash": tokens.token_hash(secret(name)), "created_at": self.now}
 
     def _account(self, name: str) -> dict[str, Any]:
         return {
@@ -204,6 +211,19 @@ class _Crowd:
                 "reason": "looked at",
                 "created_at": self.now,
             }
+
+    def _template(self, n: int) -> dict[str, Any]:
+        return {
+            "id": f"template-{n}",
+            "title": f"card {n}",
+            "text": "",
+            "package_name": "small",
+            "minutes": 120,
+            "sharing": Sharing.SHARED,
+            "position": n,
+            "shown": True,
+            "created_at": self.now,
+        }
 
     def _owner(self, n: int) -> str:
         place = n % self._every

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,20 @@ _WISH = {
     "pool": "pool-000",
     "spans": [{"start": f"{_DAY}10:00:00Z", "end": f"{_DAY}12:00:00Z"}],
 }
+_TOO_MUCH = _WISH | {
+    "package": "custom",
+    "custom": {"notebook_cores": 10**6, "notebook_memory_mib": 1, "worker_cores": 0, "worker_memory_mib": 0},
+}
 _HOLDING = {
     "span": {"start": "2031-01-01T00:00:00Z", "end": None},
     "resources": {"cores": 1},
     "reason": "more",
+}
+
+_ALL: dict[str, Any] = {
+    "span": {"start": "2031-06-01T00:00:00Z", "end": "2031-06-02T00:00:00Z"},
+    "resources": {"cores": 10**6},
+    "reason": "repair",
 }
 
 
@@ -78,6 +88,7 @@ def _act(site: Crowded) -> None:
     call("PUT", f"{own}/guests/person-00003", None, PERSON)
     call("DELETE", f"{own}/guests/person-00003", None, PERSON)
     call("DELETE", own, None, PERSON, **tag)
+    _wait(call)
     call("POST", "/tokens", {"scopes": ["bookings:read"], "label": "x"}, PERSON)
     call("DELETE", f"/tokens/{PERSON}-token-1", None, PERSON)
     call("POST", "/groups", {"name": "more"})
@@ -91,6 +102,19 @@ def _act(site: Crowded) -> None:
     call("PATCH", f"/pools/pool-000/inventory/{row}", {"reason": "y"})
     call("DELETE", f"/pools/pool-000/inventory/{row}")
     call("POST", "/login", {"name": "new", "password": "longer than that"})
+    bearer = {"Authorization": f"Bearer {secret(ADMIN)}"}
+    for _ in range(2):
+        assert client.post("/api/v1/bookings", json=_TOO_MUCH, headers=bearer).status_code == 409
+
+
+def _wait(call: Callable[..., Any]) -> None:
+    """Wait for what is taken, and no longer; one more waits for what becomes free at the next sweep."""
+    row = call("POST", "/pools/pool-000/blackouts", _ALL)["id"]
+    taken = _WISH | {"spans": [{"start": _ALL["span"]["start"], "end": "2031-06-01T01:00:00Z"}]}
+    (wanted,) = call("POST", "/waitlist", taken)["items"]
+    call("DELETE", f"/waitlist/{wanted['id']}")
+    call("POST", "/waitlist", taken)
+    call("DELETE", f"/pools/pool-000/blackouts/{row}")
 
 
 def _sweep(site: Crowded) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,7 +25,7 @@ from booking.pages.calendar.markup import drawn
 from booking.services import accounts, availability, bookings, levels, packages, tokens
 from booking.services.context import Actor, actor_of
 from booking.services.decision import BookingRequest
-from booking.services.shelf import Shelf
+from booking.services.shelf import KEY_BYTES, LARGEST_PART, Shelf
 from tests.speed.asking import Crowded, crowded
 from tests.speed.crowd import ADMIN, PERSON, Size
 from tests.support.doors import START, TestClock
@@ -145,7 +149,7 @@ def test_limits_of_a_level_hold_at_once(site: Crowded) -> None:
 
 
 def test_the_written_answer_is_the_one_that_its_schema_describes(site: Crowded) -> None:
-    question = availability.Question(date(2030, 1, 14), date(2030, 1, 16), pool="pool-001")
+    question = availability.Question(date(2030, 1, 14), date(2030, 1, 16), pool="pool-001", best=True)
     answer = availability.availability(site.ctx, question)
     told = {
         "pool": answer.pool.id,
@@ -178,7 +182,8 @@ def test_every_cell_is_escaped() -> None:
 
 
 def test_a_shelf_throws_away_what_was_not_asked_for_longest() -> None:
-    shelf, made = Shelf(100), list[str]()
+    weight = sys.getsizeof("x" * 10) + KEY_BYTES
+    shelf, made = Shelf(10 * weight), list[str]()
 
     def make(key: str, length: int = 10) -> None:
         def text() -> str:
@@ -191,10 +196,36 @@ def test_a_shelf_throws_away_what_was_not_asked_for_longest() -> None:
         make(key)
     make("a")
     make("k")
-    assert shelf.size == 100
+    assert shelf.size == 10 * weight
     make("a")
     make("b")
     assert made == [*"abcdefghijk", "b"]
-    make("large", 50)
-    make("large", 50)
+    make("large", 10 * weight // LARGEST_PART)
+    make("large", 10 * weight // LARGEST_PART)
     assert made[-2:] == ["large", "large"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """As those of pages are: to hash one is work of the interpreter, which may turn to another thread meanwhile."""
+
+    text: str
+
+
+def test_threads_share_a_shelf_that_is_always_full() -> None:
+    """What one of them throws away, another may be counting."""
+    shelf, before = Shelf(2_000_000), sys.getswitchinterval()
+
+    def live(number: int) -> None:
+        dice = random.Random(number)
+        for _ in range(1500):
+            text = f"{dice.randrange(6000):020}"
+            assert shelf.get(Key(text), text.strip) == text
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(live, range(8)))
+    finally:
+        sys.setswitchinterval(before)
+    assert shelf.size <= 2_000_000

@@ -18,7 +18,7 @@ from booking.allocator.span import FOREVER, Span
 from booking.app import context_of
 from booking.models import AccountKind, Booking, Inventory, Reservation
 from booking.scheduler import Scheduler
-from booking.services import accounts, bookings, capacity, packages
+from booking.services import accounts, bookings, capacity, packages, waitlist
 from booking.services.context import Actor, Context, actor_of
 from booking.services.decision import BookingRequest
 from tests.support.doors import START, TestClock
@@ -26,7 +26,7 @@ from tests.support.reader import Reader
 
 SERVICE = Actor("", "set-up", AccountKind.SERVICE, 0, is_admin=True, limits=Limits())
 POOL = "main"
-PASSWORD = "password1"
+PASSWORD = "correct horse"
 DAY = START.replace(hour=0) + timedelta(days=1)
 """The Tuesday after the Monday morning at which the clock of a test stands, in London and in UTC."""
 
@@ -61,6 +61,11 @@ class PageSite:
         """A booking that somebody has made elsewhere."""
         request = BookingRequest(package, Sharing.RESERVED, (Span(start, end),), title=title)
         return bookings.book(self.ctx, self.actor(name), request, lambda _: {}).booking
+
+    def want(self, name: str, package: str, start: datetime, end: datetime) -> None:
+        """Somebody waits for what is taken."""
+        request = BookingRequest(package, Sharing.RESERVED, (Span(start, end),))
+        waitlist.add(self.ctx, self.actor(name), request)
 
     def rows(self, name: str) -> list[Reservation]:
         """Every reservation of an account, in order."""

@@ -175,7 +175,7 @@ class Reader:
         for cell in re.findall(r'<td role="gridcell" class="c.*?</td>', row[1], re.DOTALL):
             yield " ".join(re.sub(r"<i .*?</i>|<[^>]*>", " ", cell, flags=re.DOTALL).split())
 
-    def sign_in(self, name: str, password: str = "password1") -> Reader:
+    def sign_in(self, name: str, password: str = "correct horse") -> Reader:
         self.get("/login").submit("/login", name=name, password=password)
         assert self.status == 200, self.text
         return self

@@ -20,9 +20,14 @@ NEEDED: dict[str, dict[str, Any]] = {
     "ledger": {"side": "physical", "kind": "cores", "start": 10, "end": 20},
     "membership": {"role": "reader"},
     "pause": {"id": 1},
+    "pledge": {"phase": "pending"},
     "pool": {"granularity": "hour", "share_ratio_milli": 1000},
+    "refusal": {"start": 10, "end": 20, "sharing": "reserved"},
     "reservation": {"start": 10, "end": 20, "state": "confirmed", "expires_at": None, "outcome": None},
+    "stranger": {"start": 10, "end": 20},
     "stray": {"verdict": "keep"},
+    "template": {"sharing": "shared"},
+    "wanted": {"sharing": "reserved", "start": 10, "end": 20, "state": "waiting", "offered_until": None},
     "work": {"action": "provision"},
 }
 

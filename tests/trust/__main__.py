@@ -18,7 +18,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.trust.page import Report, commit, finding_of, page
+from tests.trust.page import Report, commit, finding_of, keep, kept
 from tests.trust.proof import Finding, Scale
 from tests.trust.proofs import PROOFS
 
@@ -38,29 +38,16 @@ def main() -> int:
         finding = PROOFS[options.only[0]].prove(options.scale, options.seed)
         options.child.write_text(json.dumps(asdict(finding)))
         return 0
-    reports = _kept(options.page) if options.add else {}
+    reports = kept(options.page) if options.add else {}
     for name in options.only:
         print(f"{name} ...", end=" ", flush=True)
         report = reports[name] = _run(name, options.scale, options.seed)
         print(f"{'ok' if report.finding.ok else 'FAULT'} ({report.seconds:.0f} s)", flush=True)
         for fault in [*report.finding.faults, *_missed(report.finding)]:
             print(f"  {fault}", flush=True)
-        _keep(options.page, reports)
+        keep(options.page, reports)
     print(f"the page: {options.page}")
     return 0 if all(reports[name].finding.ok for name in options.only) else 1
-
-
-def _kept(path: Path) -> dict[str, Report]:
-    """What an earlier run left beside its page, for long proofs that are run one by one."""
-    beside = path.with_suffix(".json")
-    told = json.loads(beside.read_text()) if beside.exists() else []
-    return {one["name"]: Report.of_dict(one) for one in told if one["name"] in PROOFS}
-
-
-def _keep(path: Path, reports: dict[str, Report]) -> None:
-    kept = list(reports.values())
-    path.write_text(page(kept))
-    path.with_suffix(".json").write_text(json.dumps([report.as_dict() for report in kept], indent=1) + "\n")
 
 
 def _missed(finding: Finding) -> list[str]:

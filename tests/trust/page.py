@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.trust.proof import Figure, Finding, Scale
@@ -46,6 +48,20 @@ class Report:
 def finding_of(told: dict[str, Any]) -> Finding:
     """The finding that was kept as plain values."""
     return Finding([Figure(**figure) for figure in told["figures"]], told["faults"], told["remarks"])
+
+
+def kept(path: Path) -> dict[str, Report]:
+    """What an earlier run left beside its page, for long proofs that are run one by one."""
+    beside = path.with_suffix(".json")
+    told = json.loads(beside.read_text()) if beside.exists() else []
+    return {one["name"]: Report.of_dict(one) for one in told if one["name"] in PROOFS}
+
+
+def keep(path: Path, reports: dict[str, Report]) -> None:
+    """Write the page, and beside it what :func:`kept` reads."""
+    kept = list(reports.values())
+    path.write_text(page(kept))
+    path.with_suffix(".json").write_text(json.dumps([report.as_dict() for report in kept], indent=1) + "\n")
 
 
 def commit() -> str:

@@ -310,5 +310,18 @@
     }
   });
   addEventListener("resize", show);
+
+  // On a phone the form is a sheet: shut, it shows what is chosen and the next act alone.
+  const sheet = (open) => {
+    const panel = document.getElementById("panel");
+    panel.classList.toggle("open", open);
+    panel.querySelector(".sheet-toggle").setAttribute("aria-expanded", panel.classList.contains("open"));
+  };
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".sheet-toggle")) sheet();
+  });
+  document.addEventListener("htmx:after:request", (event) => {
+    if (event.target === form()) sheet(false);
+  });
   begin();
 })();

@@ -26,7 +26,7 @@ class Identity:
     boot: str
 
     def is_alive(self) -> bool:
-        """Whether just this process runs; a zombie counts as gone."""
+        """Whether just this process runs, in any of its threads; a zombie counts as gone."""
         if self.boot != boot_id():
             return False
         process = look(self.pid)
@@ -54,6 +54,7 @@ class Process:
     pid: int
     name: str
     state: str
+    """Z or X where no thread of it runs any more."""
     parent: int
     session: int
     start: int
@@ -77,11 +78,20 @@ def look(pid: int) -> Process | None:
     return Process(
         pid=pid,
         name=head.partition("(")[2],
-        state=fields[0],
+        state=fields[0] if fields[0] not in "ZX" else _state_of_threads(pid),
         parent=int(fields[1]),
         session=int(fields[3]),
         start=int(fields[19]),
     )
+
+
+def _state_of_threads(pid: int) -> str:
+    """The state of a process whose first thread has ended: that of one that runs on, if there is any."""
+    for thread in _threads(pid):
+        state = _text(thread / "stat").rpartition(b")")[2].split()[:1]
+        if state and state[0] not in b"ZX":
+            return state[0].decode()
+    return "Z"
 
 
 def identify(pid: int) -> Identity | None:
@@ -114,7 +124,12 @@ def descendants(processes: dict[int, Process], root: int) -> set[int]:
 def with_arguments(*arguments: str) -> list[int]:
     """The processes that have all these strings among their arguments."""
     wanted = {argument.encode() for argument in arguments}
-    return [pid for pid in table() if wanted <= set(_read(pid, "cmdline").split(b"\0"))]
+    return [pid for pid in table() if wanted <= set(arguments_of(pid).split(b"\0"))]
+
+
+def arguments_of(pid: int) -> bytes:
+    """The arguments of a process, each with a NUL after it; nothing where it is gone."""
+    return _read(pid, "cmdline")
 
 
 def mark_of(folder: Path) -> dict[str, str]:
@@ -192,14 +207,39 @@ def proportional_mib(pid: int) -> float:
 
 
 def _works_in(pid: int, folder: Path) -> bool:
-    try:
-        return (_PROC / str(pid) / "cwd").readlink().is_relative_to(folder)
-    except OSError:
-        return False
+    for place in (_PROC / str(pid), *_threads(pid)):
+        try:
+            return (place / "cwd").readlink().is_relative_to(folder)
+        except OSError:
+            continue
+    return False
 
 
 def _read(pid: int, name: str) -> bytes:
+    """What one of its files says.
+
+    Of a process whose first thread has ended they are empty, or full of noughts, whatever its other threads
+    do; then those of another thread are read.
+    """
+    text = _text(_PROC / str(pid) / name)
+    if not text.strip(b"0 \n"):
+        for thread in _threads(pid):
+            if (others := _text(thread / name)).strip(b"0 \n"):
+                return others
+    return text
+
+
+def _threads(pid: int) -> list[Path]:
+    """The folders of its threads but the first; nothing where it is gone."""
     try:
-        return (_PROC / str(pid) / name).read_bytes()
+        names = os.listdir(_PROC / str(pid) / "task")
+    except OSError:
+        return []
+    return [_PROC / str(pid) / "task" / name for name in names if name != str(pid)]
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError:
         return b""

@@ -21,6 +21,7 @@ from booking.adapters.base import (
     checked_id,
     is_ours,
     outside_name,
+    refuse_passed,
 )
 from booking.adapters.local import making
 from booking.adapters.local.containment import Containment
@@ -93,8 +94,7 @@ class LocalProvisioner:
         workspace = self._workspace(spec.reservation_id)
         if not sys.platform.startswith("linux"):
             raise ProvisionerError("Clusters on this machine need Linux.", transient=False)
-        if spec.ends_at <= self._clock.now():
-            raise ProvisionerError("The deadline of this cluster has passed.", transient=False)
+        refuse_passed(spec, self._clock.now())
         self._engine.check(spec)
         with self._alone():
             state = look(workspace, self._clock.now()).state

@@ -37,6 +37,11 @@ class AccountChangeIn(Strict):
     disabled = JBool()
 
 
+class PasswordIn(Strict):
+    current = Text(LONGEST_PASSWORD, 1, required=True, metadata={"format": "password"})
+    new = Text(LONGEST_PASSWORD, SHORTEST_PASSWORD, required=True, metadata={"format": "password"})
+
+
 class AccountOut(Schema):
     id = fields.String(required=True)
     name = fields.String(required=True)

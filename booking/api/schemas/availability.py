@@ -21,6 +21,7 @@ class AvailabilityQuery(CustomQuery):
     pool = Text(100, 1)
     sharing = Choice(Sharing, load_default=Sharing.RESERVED.value)
     timezone = Text(64, 1)
+    trait = Several(Text(40, 1), 50)
 
     @validates_schema
     def _together(self, data: dict[str, Any], **_: Any) -> None:
@@ -41,6 +42,7 @@ class SlotsQuery(CustomQuery):
     limit = QInt(200, 1, load_default=10)
     pool = Text(100, 1)
     sharing = Choice(Sharing, load_default=Sharing.RESERVED.value)
+    trait = Several(Text(40, 1), 50)
 
     @post_load
     def _custom(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from booking.api.schemas.fields import (
 from booking.api.schemas.packages import SizeOut, WorkerOut
 
 MOST_SPANS = 366
+MOST_TRAITS = 50
 LONGEST_HOLD = timedelta(hours=24)
 ADDRESS = r"[hH][tT][tT][pP][sS]?://[^\s\x00-\x20\x7f]+"
 ADDRESS_SAID = "is an address that begins with http:// or https://"
@@ -55,7 +56,7 @@ class Hold(fields.Field[Any]):
         return cast(timedelta, length)
 
 
-class BookingIn(Strict):
+class WishIn(Strict):
     package = Text(64, 1, required=True)
     sharing = Choice(Sharing, required=True)
     pool = Text(100, 1)
@@ -64,6 +65,10 @@ class BookingIn(Strict):
     title = line_field(200)
     notebook_url = Text(2000, 1, ADDRESS, said=ADDRESS_SAID)
     group = Text(100, 1)
+    traits = Several(line_field(40, 1), MOST_TRAITS)
+
+
+class BookingIn(WishIn):
     hold = Hold()
 
 
@@ -125,6 +130,7 @@ _STAMP = {"type": "string", "format": "date-time"}
 class BookingChangeIn(Strict):
     title = line_field(200)
     notebook_url = Text(2000, 0, f"({ADDRESS})?", said=ADDRESS_SAID, allow_none=True)
+    group = Text(100, 1, allow_none=True)
     reservations = Ends()
 
 

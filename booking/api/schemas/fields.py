@@ -227,7 +227,7 @@ def stamp(instant: datetime | None) -> str | None:
     """An instant as it is written: UTC with Z; until further notice is null."""
     if instant is None or instant >= FOREVER:
         return None
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{instant.astimezone(UTC).isoformat()[:-6]}Z"
 
 
 def flattened(messages: Any, path: str = "") -> dict[str, list[str]]:

@@ -1,1 +1,1 @@
-"""The pages of administrators: what exists and when, packages, accounts, levels, the journal."""
+"""The pages of administrators: the day, what exists and when, packages, templates, accounts, levels, the journal."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Response, request
 
-from booking.allocator.durations import say_duration
 from booking.allocator.limits import LIMIT_NAMES, Limits
 from booking.api.noun import needs
 from booking.api.paging import cursor_of, parts_of
@@ -15,43 +14,50 @@ from booking.errors import Conflict, Invalid
 from booking.models import AccountKind
 from booking.pages.admin.forms import Form, given, loaded, number
 from booking.pages.frame import administrator, context, go, page, pages
+from booking.pages.language import gettext, marked
+from booking.pages.parts import A_PAGE, part_of
+from booking.pages.words import spelt
 from booking.services import accounts, levels, listing
 from booking.services.accounts import AccountChange, NewAccount
 
-_A_PAGE = 50
 _NAMES = ("packages", "sharing")
 _LENGTHS = ("max_length", "max_ahead")
 LABELS = {
-    "packages": ("Packages", "names with commas; empty means all"),
-    "sharing": ("Sharing", "shared, reserved; empty means all"),
-    "max_length": ("Longest span", "such as P14D or PT4H"),
-    "max_ahead": ("How far ahead", "such as P90D; PT0S means now only"),
-    "max_concurrent": ("At the same time", "reservations"),
-    "core_hours": ("Core-hours", "in any four weeks"),
-    "notebooks": ("Notebooks", "kept"),
-    "notebook_mib": ("Size of a notebook", "MiB"),
-    "saved_gib": ("Saved data", "GiB"),
-    "temporary_gib": ("Temporary data", "GiB"),
-    "saved_days": ("Saved data expire", "days"),
-    "temporary_days": ("Temporary data expire", "days"),
+    "packages": (marked("Packages"), marked("names with commas; empty means all")),
+    "sharing": (marked("Sharing"), marked("shared, reserved; empty means all")),
+    "max_length": (marked("Longest span"), marked("such as P14D or PT4H")),
+    "max_ahead": (marked("How far ahead"), marked("such as P90D; PT0S means now only")),
+    "max_concurrent": (marked("At the same time"), marked("reservations")),
+    "core_hours": (marked("Core-hours"), marked("in any four weeks")),
+    "notebooks": (marked("Notebooks"), marked("kept")),
+    "notebook_mib": (marked("Size of a notebook"), marked("MiB")),
+    "saved_gib": (marked("Saved data"), marked("GiB")),
+    "temporary_gib": (marked("Temporary data"), marked("GiB")),
+    "saved_days": (marked("Saved data expire"), marked("days")),
+    "temporary_days": (marked("Temporary data expire"), marked("days")),
 }
 
 
-def overview(status: int = 200, /, **more: Any) -> Response:
-    """The page of accounts and levels."""
+def overview(status: int = 200, /, level: int | None = None, **more: Any) -> Response:
+    """The page of accounts and levels; that level is among those that are shown."""
     actor, ctx = administrator(), context()
     after = parts_of(request.args.get("cursor"), 1)
-    rows = listing.accounts(ctx, actor, after[0] if after else None, _A_PAGE)
-    shown = rows[:_A_PAGE]
+    rows = listing.accounts(ctx, actor, after[0] if after else None, A_PAGE)
+    shown = rows[:A_PAGE]
+    known = levels.known(ctx)
+    wanted = number(request.args, "level") if level is None else level
+    place = list(known).index(wanted) if wanted in known else 0
+    cursor = request.args.get("cursor")
+    kept = {"cursor": cursor} if cursor else {}
+    part = part_of(list(known.items()), "levels", "/admin/accounts", kept, at=place)
     values = {
         "actor": actor,
         "rows": shown,
-        "cursor": cursor_of(shown[-1].name) if len(rows) > _A_PAGE else None,
+        "cursor": cursor_of(shown[-1].name) if len(rows) > A_PAGE else None,
         "is_first": after is None,
-        "levels": levels.known(ctx),
-        "labels": LABELS,
-        "written": written,
-        "said": said,
+        "levels": part.told(lambda row: (row[0], told(row[1]))),
+        "next_level": max(known) + 1 if known else 0,
+        "labels": {name: (gettext(text), gettext(hint)) for name, (text, hint) in LABELS.items()},
         "errors": {},
         "form": {},
         "now": ctx.clock.now(),
@@ -60,20 +66,24 @@ def overview(status: int = 200, /, **more: Any) -> Response:
     return page("admin/accounts.html", status, **(values | more))
 
 
-def written(limits: Limits, name: str) -> str:
-    """A limit as the form holds it."""
-    value = limits.as_dict()[name]
-    if isinstance(value, list):
-        return ", ".join(str(entry) for entry in value) or "-"
-    return "" if value is None else str(value)
+class Limit(NamedTuple):
+    """One limit as the form holds it, and as people read it."""
+
+    held: str
+    said: str
 
 
-def said(limits: Limits, name: str) -> str:
-    """A limit as people read it."""
-    value = getattr(limits, name)
+def told(limits: Limits) -> dict[str, Limit]:
+    """Every limit by its name."""
+    none = Limit("", gettext("no limit"))
+    return {name: _told(name, value, limits, none) for name, value in limits.as_dict().items()}
+
+
+def _told(name: str, value: object, limits: Limits, none: Limit) -> Limit:
     if value is None:
-        return "no limit"
-    return say_duration(value) if name in _LENGTHS else written(limits, name)
+        return none
+    held = ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
+    return Limit(held, spelt(getattr(limits, name)) if name in _LENGTHS else held)
 
 
 @pages.get("/admin/accounts")
@@ -119,7 +129,7 @@ def make_account() -> Response:
     except Conflict as error:
         return overview(409, errors={"name": [error.detail]}, form=form)
     if found.get("password") or kind is not AccountKind.PERSON:
-        return go("/admin/accounts", f"{account.name} is there.")
+        return go("/admin/accounts", gettext("%(name)s is there.", name=account.name))
     return overview(201, fresh=(account.name, password))
 
 
@@ -135,19 +145,25 @@ def change_account(account: str) -> Response:
         return overview(fresh=(row.name, password))
     if act in ("disable", "enable"):
         if act == "disable" and account == actor.id:
-            raise Conflict("You cannot disable yourself.")
+            raise Conflict(gettext("You cannot disable yourself."))
         row = accounts.change(ctx, actor, account, AccountChange(disabled=act == "disable"))
-        return go("/admin/accounts", f"{row.name} is {'disabled' if act == 'disable' else 'in use again'}.")
+        off, on = (
+            gettext("%(name)s is disabled.", name=row.name),
+            gettext("%(name)s is in use again.", name=row.name),
+        )
+        return go("/admin/accounts", off if act == "disable" else on)
     level = number(form, "level")
     if not isinstance(level, int) or not 0 <= level <= MOST_LEVEL:
-        raise Invalid({"level": [f"is a whole number from 0 to {MOST_LEVEL}"]})
+        raise Invalid(
+            {"level": [gettext("is a whole number from %(least)s to %(most)s", least=0, most=MOST_LEVEL)]}
+        )
     is_admin = bool(form.get("admin"))
     if account == actor.id and not is_admin:
-        raise Conflict("You cannot take administration from yourself.")
+        raise Conflict(gettext("You cannot take administration from yourself."))
     row = accounts.change(ctx, actor, account, AccountChange(level=level, is_admin=is_admin))
-    return go(
-        "/admin/accounts", f"{row.name} is at level {row.level}{', administrator' if row.is_admin else ''}."
-    )
+    plain = gettext("%(name)s is at level %(level)s.", name=row.name, level=row.level)
+    full = gettext("%(name)s is at level %(level)s, administrator.", name=row.name, level=row.level)
+    return go("/admin/accounts", full if row.is_admin else plain)
 
 
 @pages.post("/admin/levels")
@@ -156,9 +172,11 @@ def make_level() -> Response:
     """Give a level limits of its own; it begins with none."""
     level = number(request.form, "level")
     if not isinstance(level, int) or not 0 <= level <= MOST_LEVEL:
-        raise Invalid({"level": [f"is a whole number from 0 to {MOST_LEVEL}"]})
+        raise Invalid(
+            {"level": [gettext("is a whole number from %(least)s to %(most)s", least=0, most=MOST_LEVEL)]}
+        )
     levels.change(context(), administrator(), level, {})
-    return go("/admin/accounts#levels", f"Level {level} has limits of its own now.")
+    return go(_at(level), gettext("Level %(level)s has limits of its own now.", level=level))
 
 
 @pages.post("/admin/levels/<int(max=1000):level>")
@@ -168,8 +186,14 @@ def change_level(level: int) -> Response:
     try:
         levels.change(context(), administrator(), level, _limits(request.form))
     except Invalid as error:
-        return overview(422, errors={f"{level}.{name}": faults for name, faults in error.errors.items()})
-    return go("/admin/accounts#levels", f"Level {level} is saved.")
+        errors = {f"{level}.{name}": faults for name, faults in error.errors.items()}
+        return overview(422, level=level, errors=errors)
+    return go(_at(level), gettext("Level %(level)s is saved.", level=level))
+
+
+def _at(level: int) -> str:
+    """The address of the page on which that level is shown."""
+    return f"/admin/accounts?level={level}#levels"
 
 
 def _limits(form: Form) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from booking.allocator.cells import day_start
 from booking.allocator.resources import KINDS
 from booking.allocator.span import instant_of, minute_of
 from booking.allocator.timeline import Segment
-from booking.pages.words import Wall
+from booking.pages.language import dated, number
+from booking.pages.words import Wall, memory
 
 WIDTH, HEIGHT = 640, 200
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 10, 24
@@ -49,7 +50,7 @@ def chart(kind: str, segments: Sequence[Segment], wall: Wall, now: datetime) -> 
     physical = [(s.start, s.end, s.physical[index] / unit) for s in segments]
     reserved = [(s.start, s.end, s.reserved[index] / unit) for s in segments]
     most = max([1.0, *(value for _, _, value in physical), *(value for _, _, value in reserved)])
-    step = _step(most)
+    step = step_of(most)
     top = step * (int(most / step) + (most % step > 0))
 
     def x(minute: float) -> float:
@@ -70,7 +71,7 @@ def chart(kind: str, segments: Sequence[Segment], wall: Wall, now: datetime) -> 
         kind,
         line,
         f"{area} {floor}",
-        [Tick(y(value), f"{value:,}") for value in range(0, top + 1, step)],
+        [Tick(y(value), number(value)) for value in range(0, top + 1, step)],
         [Tick(x(minute_of(at)), label) for at, label in _dates(first, last, wall)],
         x(present) if first <= present <= last else None,
         round(most),
@@ -78,7 +79,15 @@ def chart(kind: str, segments: Sequence[Segment], wall: Wall, now: datetime) -> 
     )
 
 
-def _step(most: float) -> int:
+def table(segments: Sequence[Segment], wall: Wall) -> list[tuple[str, str, list[str]]]:
+    """The segments as rows of a table: start, end, and what exists, is reserved and free of cores and of memory."""
+    said = [wall.dated(instant_of(minute)) for minute in (*(s.start for s in segments), segments[-1].end)]
+    sides = [(s.physical, s.reserved, s.available) for s in segments]
+    amounts = [[str(side[0]) for side in three] + [memory(side[1]) for side in three] for three in sides]
+    return list(zip(said, said[1:], amounts, strict=False))
+
+
+def step_of(most: float) -> int:
     """A round step that needs at most five lines."""
     power = 1
     while True:
@@ -95,8 +104,6 @@ def _dates(first: int, last: int, wall: Wall) -> list[tuple[datetime, str]]:
     day: date = start + timedelta(days=(-start.weekday()) % 7 if every > 1 else 1)
     found = []
     while day < end:
-        found.append(
-            (day_start(wall.zone, day), f"{day:%a} {day.day}" if every == 1 else f"{day.day} {day:%b}")
-        )
+        found.append((day_start(wall.zone, day), dated(day, "EEE d") if every == 1 else dated(day, "d MMM")))
         day += timedelta(days=every)
     return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup, escape
 from marshmallow import Schema, ValidationError
 from werkzeug.datastructures import MultiDict
 
@@ -13,6 +16,7 @@ from booking.api.schemas.fields import flattened
 from booking.errors import Invalid
 from booking.pages import hours
 from booking.pages.calendar.query import read_date
+from booking.pages.language import gettext
 
 Form = MultiDict[str, str]
 
@@ -54,8 +58,36 @@ def instant(form: Form, which: str, zone: ZoneInfo) -> str:
     """
     day = read_date(f"{which}_date", form.get(f"{which}_date"))
     if day is None:
-        raise Invalid({f"{which}_date": ["is needed"]})
+        raise Invalid({f"{which}_date": [gettext("is needed")]})
     at = hours.instant(zone, day, form.get(f"{which}_hour") or "00:00")
     if at is None:
-        raise Invalid({f"{which}_hour": ["that date has no such hour: the clocks change"]})
+        raise Invalid({f"{which}_hour": [gettext("that date has no such hour: the clocks change")]})
     return at.isoformat()
+
+
+class Options:
+    """The options of a choice that stands in many forms of one page: they are written once."""
+
+    def __init__(self, choices: Iterable[tuple[str, str]]) -> None:
+        """`choices` are values with what they are called."""
+        self._each = {
+            value: f'<option value="{escape(value)}">{escape(called)}</option>' for value, called in choices
+        }
+        self._all = "".join(self._each.values())
+
+    def __len__(self) -> int:
+        return len(self._each)
+
+    def chosen(self, value: str | None) -> Markup:
+        """All of them, with that one chosen if it is among them."""
+        written = self._each.get(value or "")
+        if written is None:
+            return Markup(self._all)  # noqa: S704  # nosec B704  # each value and each text was escaped
+        chosen = written.replace(">", " selected>", 1)
+        return Markup(self._all.replace(written, chosen, 1))  # noqa: S704  # nosec B704
+
+
+@lru_cache(maxsize=16)
+def options_of(choices: tuple[tuple[str, str], ...]) -> Options:
+    """The options of a choice that is the same from page to page, such as that of a pool."""
+    return Options(choices)

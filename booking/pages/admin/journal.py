@@ -9,10 +9,9 @@ from flask import Response, request
 from booking.api.noun import needs
 from booking.api.paging import cursor_of, moment_and_id
 from booking.errors import NotFound
-from booking.pages.admin.capacity import pool_named
 from booking.pages.frame import administrator, context, page, pages
 from booking.pages.words import Wall
-from booking.services import listing
+from booking.services import listing, marks
 from booking.services.listing import WantedEntries
 
 _A_PAGE = 50
@@ -35,7 +34,7 @@ def admin_journal() -> Response:
         rows, fault = [], error.detail
     shown = rows[:_A_PAGE]
     last = shown[-1].entry if len(rows) > _A_PAGE else None
-    pool, _ = pool_named(None)
+    pool = marks.chosen(marks.called(ctx), None)
     return page(
         "admin/journal.html",
         actor=actor,

@@ -14,6 +14,7 @@ from booking.api.schemas.packages import PackageIn
 from booking.errors import Invalid
 from booking.pages.admin.forms import Form, given, loaded, number
 from booking.pages.frame import administrator, context, go, page, pages
+from booking.pages.language import gettext
 from booking.services import packages
 
 
@@ -66,9 +67,12 @@ def publish_package() -> Response:
         row = packages.publish(context(), actor, _package(request.form))
     except Invalid as error:
         return overview(422, errors=error.errors, form=request.form)
-    return go(
-        "/admin/packages", f"{row.name} is at version {row.version}. What is booked keeps its own numbers."
+    said = gettext(
+        "%(name)s is at version %(version)s. What is booked keeps its own numbers.",
+        name=row.name,
+        version=row.version,
     )
+    return go("/admin/packages", said)
 
 
 @pages.post("/admin/packages/<name>/retire")
@@ -76,4 +80,6 @@ def publish_package() -> Response:
 def retire_package(name: str) -> Response:
     """Take a package out of the calendar."""
     packages.retire(context(), administrator(), name)
-    return go("/admin/packages", f"{name} is out of the calendar. What is booked of it stays.")
+    return go(
+        "/admin/packages", gettext("%(name)s is out of the calendar. What is booked of it stays.", name=name)
+    )

@@ -1,7 +1,8 @@
-"""What a calendar is drawn from, read in one transaction: who has the same may be shown the same."""
+"""What a calendar is drawn from: who has the same may be shown the same."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from booking.allocator.cells import day_start
 from booking.allocator.limits import Limits
 from booking.allocator.span import Span
 from booking.pages.calendar.query import Query, View, bounds
-from booking.services import groups, holds, marks, mine
+from booking.pages.language import current, dated
+from booking.services import groups, marks, mine
 from booking.services.context import Actor, Context
 from booking.services.marks import Mark, PoolName
 
@@ -44,6 +46,7 @@ class Basis:
     """The beginning of the present quarter of an hour."""
     viewer: Viewer | None
     """None where nobody is signed in."""
+    language: str
 
     @property
     def zone(self) -> ZoneInfo:
@@ -67,14 +70,16 @@ class Basis:
         first, after = bounds(self.asked.view, self.start)
         last = after - timedelta(days=1)
         if self.asked.view is View.DAY:
-            return f"{first:%A} {first.day} {first:%B %Y}"
+            return dated(first, "EEEE d MMMM y")
         if self.asked.view is View.MONTH:
-            return f"{first:%B %Y}"
+            return dated(first, "MMMM y")
         if first.year != last.year:
-            return f"{first.day} {first:%b %Y} – {last.day} {last:%b %Y}"
-        if first.month != last.month:
-            return f"{first.day} {first:%b} – {last.day} {last:%b %Y}"
-        return f"{first.day} – {last.day} {last:%B %Y}"
+            said = dated(first, "d MMM y"), dated(last, "d MMM y")
+        elif first.month != last.month:
+            said = dated(first, "d MMM"), dated(last, "d MMM y")
+        else:
+            said = dated(first, "d"), dated(last, "d MMMM y")
+        return " – ".join(said)
 
     @property
     def tag(self) -> str:
@@ -82,7 +87,7 @@ class Basis:
         viewer = None
         if self.viewer is not None:
             viewer = self.viewer._replace(limits=Limits()), sorted(self.limits.as_dict().items(), key=str)
-        return self.mark.tag(self.pools, self.now, viewer)[:16]
+        return self.mark.tag(self.pools, self.now, viewer, self.language)[:16]
 
 
 def basis(ctx: Context, actor: Actor | None, asked: Query) -> Basis:
@@ -93,18 +98,28 @@ def basis(ctx: Context, actor: Actor | None, asked: Query) -> Basis:
     """
     if actor is not None:
         actor.require("bookings:read")
-    now = ctx.clock.now()
+    now, language = ctx.clock.now(), current()
     quarter = now.replace(minute=now.minute - now.minute % QUARTER, second=0, microsecond=0)
 
-    def read(session: Session) -> Basis:
-        mark = marks.read(session, asked.pool, now)
-        found = Basis(asked, mark, tuple(marks.names(session)), quarter, None)
-        if actor is None:
-            return found
-        first, after = bounds(asked.view, found.start)
-        span = Span(day_start(mark.zone, first), day_start(mark.zone, after))
-        own = tuple(mine.within(session, actor, mark.id, span, now))
-        names = tuple(groups.bookable(session, actor))
-        return replace(found, viewer=Viewer(actor.limits, mark.draws(actor), own, names))
+    ctx = ctx.reader
+    pools = marks.listed(ctx)
+    mark = marks.current(ctx, _pool_of(asked, pools))
+    found = Basis(asked, mark, pools, quarter, None, language)
+    if actor is None:
+        return found
+    first, after = bounds(asked.view, found.start)
+    span = Span(day_start(mark.zone, first), day_start(mark.zone, after))
 
-    return holds.reading(ctx.reader, "calendar", read)
+    def read(session: Session) -> Viewer:
+        own = tuple(mine.within(session, actor, mark.id, span, now))
+        return Viewer(actor.limits, mark.draws(actor), own, tuple(groups.bookable(session, actor)))
+
+    return replace(found, viewer=ctx.db.read("calendar", read))
+
+
+def _pool_of(asked: Query, pools: Sequence[PoolName]) -> str | None:
+    """The pool that was asked for, unless it lacks a chosen trait and another has all."""
+    fit = [pool for pool in pools if pool.has(asked.traits)]
+    if not asked.traits or not fit or any(asked.pool in (pool.id, pool.name) for pool in fit):
+        return asked.pool
+    return fit[0].id

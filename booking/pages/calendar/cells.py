@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
+from booking.allocator.resources import Resources
 from booking.pages.calendar.query import View
 
 
@@ -17,6 +18,7 @@ class Mine:
     package: str
     start: datetime
     end: datetime
+    demand: Resources
 
 
 class Cell(NamedTuple):
@@ -65,12 +67,16 @@ class Column:
     main: str
     below: str
     day: date
+    hint: str = ""
+    """What its link leads to."""
     is_today: bool = False
     is_weekend: bool = False
     is_past: bool = False
     columns: int = 1
     marks: tuple[tuple[str, int], ...] = ()
     """Hours written under the day, each with the columns it spans."""
+    also: tuple[tuple[str, int], ...] = ()
+    """The same hours in a second zone."""
     href: str = ""
     hours: str = ""
     """The choices of the hours of the day, for the script that tells which hour of a run was clicked."""

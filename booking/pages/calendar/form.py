@@ -19,15 +19,16 @@ from booking.api.schemas.bookings import ADDRESS, ADDRESS_SAID
 from booking.errors import Invalid
 from booking.pages import hours
 from booking.pages.calendar.query import Selection, one_of, read_custom, read_date
+from booking.pages.language import gettext, marked
 from booking.services.decision import BookingRequest
 
 LONGEST_TITLE, LONGEST_URL = 200, 2000
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 REPEATS = {
-    "once": "Once",
-    "nightly": "Every day or night",
-    "weekends": "Weekends",
-    "weekdays": "Chosen weekdays",
+    "once": marked("Once"),
+    "nightly": marked("Every day or night"),
+    "weekends": marked("Weekends"),
+    "weekdays": marked("Chosen weekdays"),
 }
 _WEEKEND, _WORKING_DAYS = frozenset({5, 6}), frozenset(range(5))
 
@@ -86,9 +87,9 @@ class Form:
         end = hours.instant(zone, self.until_date, self.until_hour)
         if start is None or end is None:
             name = "from_hour" if start is None else "until_hour"
-            raise Invalid({name: ["that date has no such hour: the clocks change"]})
+            raise Invalid({name: [gettext("that date has no such hour: the clocks change")]})
         if start >= end:
-            raise Invalid({"until_date": ["must be after the start"]})
+            raise Invalid({"until_date": [gettext("must be after the start")]})
         return Span(start, end)
 
     def _recurrence(self) -> Recurrence:
@@ -119,7 +120,7 @@ def _time(choice: str) -> time:
     try:
         return time.fromisoformat(text)
     except ValueError:
-        raise Invalid({"from_hour": ["is an hour such as 09:00"]}) from None
+        raise Invalid({"from_hour": [gettext("is an hour such as 09:00")]}) from None
 
 
 def blank(
@@ -148,11 +149,11 @@ def parse(args: MultiDict[str, str], usual: Form, zone: ZoneInfo) -> Form:
 
     count = args.get("repeat_count", "").strip() if args.get("repeat_ends") != "date" else ""
     if count and not (count.isascii() and count.isdigit() and len(count) < 4):
-        errors["repeat_count"] = ["is a whole number"]
+        errors["repeat_count"] = [gettext("is a whole number")]
         count = ""
     repeat = args.get("repeat") or "once"
     if repeat not in REPEATS:
-        errors["repeat"] = [f"is one of {', '.join(REPEATS)}"]
+        errors["repeat"] = [gettext("is one of %(names)s", names=", ".join(REPEATS))]
     from_date = day("from_date", usual.from_date) or usual.from_date
     form = replace(
         usual,
@@ -181,7 +182,7 @@ def parse(args: MultiDict[str, str], usual: Form, zone: ZoneInfo) -> Form:
 def _text(args: MultiDict[str, str], name: str, longest: int, errors: dict[str, list[str]]) -> str:
     text = args.get(name, "").strip()
     if len(text) > longest or "\0" in text or not all(c.isprintable() for c in text):
-        errors[name] = [f"is one line of at most {longest} characters"]
+        errors[name] = [gettext("is one line of at most %(count)s characters", count=longest)]
         return ""
     return text
 

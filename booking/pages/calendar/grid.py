@@ -19,17 +19,16 @@ from booking.allocator.package import Package
 from booking.allocator.span import instant_of, minute_of
 from booking.pages import hours
 from booking.pages.calendar.cells import Block, Cell, Column, Grid, Line, Mine
+from booking.pages.calendar.labels import Labels, labels
 from booking.pages.calendar.query import Query, View, bounds, written
-from booking.pages.words import Wall, plural
+from booking.pages.language import dated, gettext
+from booking.pages.words import Wall
 from booking.services.availability import Answer, Row
 
 DAYS_A_WEEK = 7
-_FAR = "further ahead than your level may book"
 HourState = tuple[str, bool, int]
 """The booking of mine it belongs to, whether it is past, and how many are free."""
 _NARROW = 2
-_PAST = Cell("past", "", "past")
-_TOO_FAR = Cell("past far", "", _FAR)
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,24 @@ class Drawer:
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.answer.timezone)
+
+    @cached_property
+    def also(self) -> Wall | None:
+        """The wall clock of the second zone, if one is asked for."""
+        return Wall(ZoneInfo(self.query.zone)) if self.query.zone else None
+
+    @cached_property
+    def said(self) -> Labels:
+        """What the cells say."""
+        return labels()
+
+    @cached_property
+    def past(self) -> Cell:
+        return Cell("past", "", self.said.past)
+
+    @cached_property
+    def too_far(self) -> Cell:
+        return Cell("past far", "", self.said.far)
 
     @cached_property
     def today(self) -> date:
@@ -144,10 +161,11 @@ def sizes(package: Package) -> str:
 def _head(drawer: Drawer, day: date, days: Sequence[date]) -> Column:
     opens_month = day == days[0] or day.day == 1
     return Column(
-        f"{day:%a}",
+        dated(day, "EEE"),
         str(day.day),
-        f"{day:%b}" if opens_month else "",
+        dated(day, "MMM") if opens_month else "",
         day,
+        gettext("Hours of %(day)s", day=dated(day, "EEEE d MMMM")),
         is_today=day == drawer.today,
         is_weekend=day.weekday() >= 5,
         is_past=day < drawer.today,
@@ -161,24 +179,24 @@ def _day(drawer: Drawer, row: Row, day: Day) -> Cell:
     if own:
         return _own_day(drawer, own, day.start, day.end)
     if day.first >= day.last:
-        return _PAST
+        return drawer.past
     if day.is_too_far:
-        return _TOO_FAR
+        return drawer.too_far
     counts = row.count[day.first : day.last]
     whole, longest = min(counts), 0
     if whole > 0:
-        return drawer.finished(_free(whole, day.form_start, day.form_end), row.package.name)
+        return drawer.finished(_free(drawer, whole, day.form_start, day.form_end), row.package.name)
     if drawer.answer.pool.granularity is Granularity.HOUR:
         longest = _longest_run(counts)
-    said = f"part of the day: up to {plural(longest, 'hour')} in a row" if longest else "not available"
+    said = drawer.said.part(longest) if longest else drawer.said.none
     kind, text = ("part", f"{longest}h") if longest else ("none", "–")
     return drawer.finished(Cell(kind, text, said, day.form_start, day.form_end), row.package.name)
 
 
-def _free(count: int, start: str, end: str, columns: int = 1) -> Cell:
+def _free(drawer: Drawer, count: int, start: str, end: str, columns: int = 1) -> Cell:
     plenty = 1 if count == 1 else 2 if count < 5 else 3
     text = str(count) if count < 100 else "99+"
-    return Cell("free", text, f"available, {count} left", start, end, columns, plenty=plenty)
+    return Cell("free", text, drawer.said.free(count), start, end, columns, plenty=plenty)
 
 
 def _own_day(drawer: Drawer, own: Sequence[Mine], start: datetime, end: datetime) -> Cell:
@@ -187,7 +205,7 @@ def _own_day(drawer: Drawer, own: Sequence[Mine], start: datetime, end: datetime
     taken = sum((min(m.end, end) - max(m.start, start) for m in own), timedelta(0))
     text = "" if whole else f"{max(1, round(taken / timedelta(hours=1)))}h"
     said = ", ".join(wall.span(max(m.start, start), min(m.end, end)) for m in own)
-    return Cell("mine", text, f"yours, {said}", booking_id=own[0].booking_id)
+    return Cell("mine", text, f"{drawer.said.mine}, {said}", booking_id=own[0].booking_id)
 
 
 def _longest_run(counts: Sequence[int]) -> int:
@@ -204,12 +222,13 @@ def _by_week(drawer: Drawer, days: Sequence[date], rows: Sequence[Row]) -> Grid:
         for week in weeks:
             cells = [_day(drawer, row, day) for day in week]
             monday = week[0].date
-            name = f"{monday.day} {monday:%b}"
-            if monday.year != days[0].year and monday.month == 1 and monday.day <= DAYS_A_WEEK:
-                name += f" {monday:%Y}"
-            lines.append(Line(name, f"week {monday.isocalendar().week}", row.package.name, cells))
+            opens_year = monday.year != days[0].year and monday.month == 1 and monday.day <= DAYS_A_WEEK
+            name = dated(monday, "d MMM y") if opens_year else dated(monday, "d MMM")
+            detail = gettext("week %(number)s", number=monday.isocalendar().week)
+            lines.append(Line(name, detail, row.package.name, cells))
         blocks.append(Block(row.package.name if len(rows) > 1 else "", lines))
-    heads = [Column("", f"{day:%a}", "", day, is_weekend=day.weekday() >= 5) for day in days[:DAYS_A_WEEK]]
+    dates = days[:DAYS_A_WEEK]
+    heads = [Column("", dated(day, "EEE"), "", day, is_weekend=day.weekday() >= 5) for day in dates]
     return Grid(drawer.query.view, heads, blocks, DAYS_A_WEEK)
 
 
@@ -231,7 +250,17 @@ def _hours_head(drawer: Drawer, day: date, every: int) -> Column:
     labels = [hour.label[:2] if len(hour.label) == 5 else hour.label.replace(":00", "") for hour in found]
     marks = tuple((labels[index], min(every, len(found) - index)) for index in range(0, len(found), every))
     values = " ".join(hour.value for hour in found)
-    return replace(_head(drawer, day, [day]), columns=len(found), marks=marks, hours=values)
+    head = _head(drawer, day, [day])
+    return replace(head, columns=len(found), marks=marks, also=_also(drawer, found, every), hours=values)
+
+
+def _also(drawer: Drawer, found: Sequence[hours.Hour], every: int) -> tuple[tuple[str, int], ...]:
+    """The marks of the hours in the second zone; where it is off by half an hour they need twice the room."""
+    if drawer.also is None:
+        return ()
+    clocks = [drawer.also.clock(hour.at).removesuffix(":00") for hour in found]
+    every *= 2 if every > 1 and any(":" in clock for clock in clocks) else 1
+    return tuple((clocks[n], min(every, len(found) - n)) for n in range(0, len(found), every))
 
 
 def _runs(drawer: Drawer, row: Row, day: date, *, merge: bool) -> Iterator[Cell]:
@@ -275,22 +304,23 @@ def _hours_cell(
     opens: bool,
 ) -> Cell:
     booking_id, past, count = state
-    said = f"{span[0].label} to {span[1].label}"
+    words = drawer.said
+    said = words.hours(span[0].label, span[1].label)
     form = f"{day}T{span[0].value}", f"{day}T{span[1].value}"
     if booking_id:
-        return Cell("mine", "", f"yours, {said}", columns=length, booking_id=booking_id, opens=opens)
+        return Cell("mine", "", f"{words.mine}, {said}", columns=length, booking_id=booking_id, opens=opens)
     if past:
-        return Cell("past", "", f"past, {said}", columns=length, opens=opens)
+        return Cell("past", "", f"{words.past}, {said}", columns=length, opens=opens)
     if count <= 0:
         return Cell(
             "none",
             "–" if _has_room(drawer, length) else "",
-            f"not available, {said}",
+            f"{words.none}, {said}",
             *form,
             columns=length,
             opens=opens,
         )
-    cell = _free(count, *form, columns=length)
+    cell = _free(drawer, count, *form, columns=length)
     text = cell.text if _has_room(drawer, length) else ""
     return cell._replace(text=text, label=f"{cell.label}, {said}", opens=opens)
 

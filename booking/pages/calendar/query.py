@@ -15,6 +15,8 @@ from werkzeug.datastructures import MultiDict
 
 from booking.allocator.package import CUSTOM, Package, Sharing, Size
 from booking.errors import Invalid
+from booking.pages.language import gettext, marked
+from booking.services.windows import known_zone
 
 E = TypeVar("E", bound=StrEnum)
 CUSTOM_FIELDS = ("notebook_cores", "notebook_memory_mib", "worker_cores", "worker_memory_mib")
@@ -33,11 +35,11 @@ class View(StrEnum):
 
 
 LABELS = {
-    View.DAY: "Day",
-    View.WEEK: "Week",
-    View.HOURS: "Hours",
-    View.MONTH: "Month",
-    View.TEN_WEEKS: "10 weeks",
+    View.DAY: marked("Day"),
+    View.WEEK: marked("Week"),
+    View.HOURS: marked("Hours"),
+    View.MONTH: marked("Month"),
+    View.TEN_WEEKS: marked("10 weeks"),
 }
 
 
@@ -93,7 +95,11 @@ class Query:
     sharing: Sharing | None = None
     packages: tuple[str, ...] = ()
     custom: Package | None = None
+    zone: str | None = None
+    """A second zone to say times in, beside the pool's."""
     select: Selection | None = None
+    traits: tuple[str, ...] = ()
+    """What the pool shall have."""
 
     def with_(self, **changes: object) -> Query:
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -108,9 +114,12 @@ class Query:
             found.append(("pool", self.pool))
         if self.sharing is not None:
             found.append(("sharing", self.sharing))
+        found += [("trait", name) for name in self.traits]
         found += [("package", name) for name in self.packages]
         if self.custom is not None:
             found += [(name, str(value)) for name, value in custom_numbers(self.custom).items()]
+        if self.zone is not None:
+            found.append(("timezone", self.zone))
         if self.select is not None:
             found.append(("select", self.select.written()))
         return found
@@ -158,7 +167,9 @@ def parse(args: MultiDict[str, str]) -> Query:
         sharing=one_of(Sharing, "sharing", args.get("sharing")),
         packages=names,
         custom=read_custom(args),
+        zone=known_zone(args["timezone"]).key if args.get("timezone") else None,
         select=Selection.parse(select) if select else None,
+        traits=tuple(dict.fromkeys(name for name in args.getlist("trait") if name)),
     )
 
 
@@ -172,7 +183,7 @@ def one_of(enum: type[E], name: str, text: str | None) -> E | None:
     try:
         return enum(text)
     except ValueError:
-        raise Invalid({name: [f"is one of {', '.join(enum)}"]}) from None
+        raise Invalid({name: [gettext("is one of %(names)s", names=", ".join(enum))]}) from None
 
 
 def read_date(name: str, text: str | None) -> date | None:
@@ -182,9 +193,9 @@ def read_date(name: str, text: str | None) -> date | None:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise Invalid({name: ["is a date such as 2030-01-31"]}) from None
+        raise Invalid({name: [gettext("is a date such as 2030-01-31")]}) from None
     if not 1971 <= day.year < 2200:
-        raise Invalid({name: ["lies between the years 1971 and 2199"]})
+        raise Invalid({name: [gettext("lies between the years 1971 and 2199")]})
     return day
 
 
@@ -204,7 +215,7 @@ def read_custom(args: Mapping[str, str]) -> Package | None:
         if text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most:
             values.append(int(text))
         else:
-            errors[name] = [f"is a whole number from {least} to {most}"]
+            errors[name] = [gettext("is a whole number from %(least)s to %(most)s", least=least, most=most)]
     if errors:
         raise Invalid(errors)
     return Package(CUSTOM, 1, Size(values[0], values[1]), Size(values[2], values[3]))

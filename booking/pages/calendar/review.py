@@ -15,7 +15,8 @@ from booking.allocator.span import Span, floor_minute, minute_of
 from booking.errors import Invalid, NoCapacity, PolicyRefused, Refused
 from booking.pages.calendar.form import Form, request_of
 from booking.pages.calendar.query import custom_numbers
-from booking.services import availability, bookings
+from booking.pages.language import gettext
+from booking.services import availability, bookings, offers
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest
 
@@ -28,10 +29,17 @@ class Offered:
 
     span: Span
     fits: bool
+    instead: Span | None = None
+    """The nearest span of its length that would do in place of a taken one."""
 
     @property
     def value(self) -> str:
         return written(self.span)
+
+    @property
+    def exchange(self) -> str:
+        """The span and what to book in its place, as a ticked field carries them."""
+        return f"{self.value} {written(self.instead)}" if self.instead else ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,17 @@ class Review:
         return [offered for offered in self.spans if offered.fits]
 
     @property
+    def taken(self) -> list[Offered]:
+        """Those that may be waited for."""
+        wanting = isinstance(self.refusal, NoCapacity)
+        return [offered for offered in self.spans if wanting and not offered.fits]
+
+    @property
+    def bookable(self) -> bool:
+        """Whether there is something to tick and confirm."""
+        return any(offered.fits or offered.instead for offered in self.spans)
+
+    @property
     def rule(self) -> dict[str, Any] | None:
         return self.refusal.rule if isinstance(self.refusal, PolicyRefused) else None
 
@@ -69,7 +88,13 @@ def read_span(text: str) -> Span:
         start, end = (datetime.fromisoformat(part) for part in text.split("/"))
         return Span(start, end)
     except (ValueError, OverflowError):
-        raise Invalid({"span": ["is not a span"]}) from None
+        raise Invalid({"span": [gettext("is not a span")]}) from None
+
+
+def read_exchange(text: str) -> tuple[Span, Span]:
+    """:raises Invalid: if the text is not an exchange as :class:`Offered` writes it."""
+    before, _, after = text.partition(" ")
+    return read_span(before), read_span(after)
 
 
 def review(ctx: Context, actor: Actor, form: Form, spans: Sequence[Span]) -> Review:
@@ -82,10 +107,10 @@ def review(ctx: Context, actor: Actor, form: Form, spans: Sequence[Span]) -> Rev
     try:
         return _granted(ctx, actor, request, key, [Offered(span, fits=True) for span in spans])
     except NoCapacity as refusal:
-        offered = [Offered(span, fits) for span, fits in _fits(ctx, actor, request)]
+        offered = _offered(ctx, actor, request)
         some = [entry.span for entry in offered if entry.fits]
-        if not 0 < len(some) < len(offered):
-            return Review(request, key, [Offered(span, fits=False) for span in spans], refusal=refusal)
+        if not some:
+            return Review(request, key, offered, refusal=refusal)
         try:
             partly = _granted(ctx, actor, request_of(form, some), key, offered)
         except Refused:
@@ -101,6 +126,18 @@ def _granted(ctx: Context, actor: Actor, request: BookingRequest, key: str, offe
     return Review(
         request, key, offered, decision.quota, total * decision.package.demand.cores, decision.package
     )
+
+
+def _offered(ctx: Context, actor: Actor, request: BookingRequest) -> list[Offered]:
+    """Each span and whether it fits; where there are several, also what would do in place of those that do not."""
+    found = [Offered(span, fits) for span, fits in _fits(ctx, actor, request)]
+    if all(entry.fits for entry in found):
+        found = [Offered(entry.span, fits=False) for entry in found]
+    taken = [entry.span for entry in found if not entry.fits]
+    if len(found) == 1:
+        return found
+    other = dict(zip(taken, offers.instead(ctx, actor, request, taken), strict=True))
+    return [Offered(entry.span, entry.fits, other.get(entry.span)) for entry in found]
 
 
 def _fits(ctx: Context, actor: Actor, request: BookingRequest) -> list[tuple[Span, bool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date, timedelta
 from typing import Any
 
 from flask import Response, current_app, make_response, render_template, request
@@ -19,9 +20,14 @@ from booking.pages.calendar.form import REPEATS, WEEKDAYS, Form
 from booking.pages.calendar.form import parse as parse_form
 from booking.pages.calendar.query import Query, View, one_of, parse, read_date
 from booking.pages.calendar.scene import Scene, scene, scene_of, site_of, usual_form
+from booking.pages.calendar.sizing import sized
 from booking.pages.frame import fragment, kept_by_nobody, page, pages, somebody, wants_fragment
+from booking.pages.language import choices, dated, gettext
+from booking.pages.words import Wall
 from booking.services import availability, drawing, mine
 from booking.services.context import Actor
+
+_A_MONDAY = date(2024, 1, 1)
 
 
 def visitor() -> Actor | None:
@@ -43,8 +49,8 @@ def shown(found: Scene, actor: Actor | None, **more: Any) -> dict[str, Any]:
         "form": form,
         "actor": actor,
         "wall": found.wall,
-        "repeats": REPEATS,
-        "weekdays": WEEKDAYS,
+        "repeats": choices(REPEATS),
+        "weekdays": [(name, dated(_A_MONDAY + timedelta(days=n), "EEE")) for n, name in enumerate(WEEKDAYS)],
         "from_hours": hours.starts(found.site.zone, form.from_date),
         "until_hours": hours.ends(found.site.zone, form.until_date),
         "groups": found.basis.viewer.groups if found.basis.viewer else (),
@@ -77,7 +83,7 @@ def calendar() -> Response:
     if not wants_fragment():
         return page("calendar/page.html", title=base.title, main=_drawn("calendar/_main.html", base, actor))
     if request.args.get("seen") == base.tag:
-        return Response(status=204)
+        return kept_by_nobody(Response(status=204))
     return kept_by_nobody(make_response(_drawn("calendar/_moved.html", base, actor)))
 
 
@@ -99,6 +105,20 @@ def calendar_hours() -> Response:
     day = read_date(which, request.args.get(f"{which}_date")) or context().clock.now().date()
     choices = hours.ends(site.zone, day) if which == "until" else hours.starts(site.zone, day)
     return fragment("calendar/_hours.html", choices=choices, chosen=request.args.get(f"{which}_hour"))
+
+
+@pages.get("/calendar/custom")
+@needs(AVAILABILITY)
+def calendar_custom() -> Response:
+    """How a custom size would fit, for the form that is being filled in."""
+    actor, ctx = visitor(), context()
+    try:
+        form = form_of(request.args, actor)
+        site = site_of(ctx, actor, form.pool)
+        found = sized(ctx, actor, form, form.spans(site.zone)[0])
+    except Invalid as error:
+        return fragment("calendar/_sized.html", 422, errors=error.errors)
+    return fragment("calendar/_sized.html", sized=found, wall=Wall(site.zone), errors={})
 
 
 def back_of(args: Any) -> Query:
@@ -159,7 +179,7 @@ def calendar_txt() -> Response:
         raise Unauthenticated("The token is not valid.")
     args = request.args
     if unknown := sorted(set(args) - {"view", "start", "pool"}):
-        raise Invalid({name: ["is not known here"] for name in unknown})
+        raise Invalid({name: [gettext("is not known here")] for name in unknown})
     site = site_of(ctx, None, args.get("pool") or None)
     day = read_date("start", args.get("start")) or ctx.clock.now().astimezone(site.zone).date()
     question = drawing.question(args.get("view") or "week", day, site.pool.id)

@@ -11,19 +11,25 @@ from booking.allocator.cells import Granularity, day_start
 from booking.allocator.durations import later
 from booking.allocator.limits import Limits
 from booking.allocator.package import CUSTOM, Package, Sharing
-from booking.allocator.span import instant_of, minute_of
+from booking.allocator.span import floor_minute, instant_of, minute_of
+from booking.pages import hours
 from booking.pages.calendar import grid
 from booking.pages.calendar.basis import Basis, basis
 from booking.pages.calendar.cells import Grid, Mine
 from booking.pages.calendar.form import Form, blank
 from booking.pages.calendar.query import LABELS, Query, View, bounds, custom_numbers, monday
+from booking.pages.calendar.ribbon import Columns, Ribbon, ribbon
+from booking.pages.language import gettext
 from booking.pages.words import Wall
 from booking.services import availability, drawing, marks, mine, packages
 from booking.services.context import Actor, Context
+from booking.services.exact import exact_timeline
 from booking.services.marks import Mark, PoolName
 
 OFFERED = (Sharing.RESERVED, Sharing.SHARED)
 """The ways of sharing that a person may choose, the usual first."""
+MORNING = "09:00"
+"""From when on something is proposed on a day that somebody looks at ahead of time."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +39,6 @@ class Link:
     label: str
     href: str
     is_here: bool = False
-
-
-@dataclass(frozen=True)
-class Load:
-    """How much of what exists on a day is reserved, in core-hours."""
-
-    reserved: float
-    physical: float
-
-    @property
-    def percent(self) -> int:
-        return min(100, round(100 * self.reserved / self.physical)) if self.physical else 0
 
 
 @dataclass(frozen=True)
@@ -82,12 +76,18 @@ class Scene:
     answer: availability.Answer
     grid: Grid
     form: Form
-    loads: list[Load]
-    """By day, where a column is one."""
+    ribbon: Ribbon | None
+    """What exists and what is reserved, on the columns of the grid."""
 
     @property
     def wall(self) -> Wall:
         return Wall(self.site.zone)
+
+    @property
+    def also(self) -> Wall | None:
+        """The wall clock of a second zone that the reader has asked for, where it tells another time."""
+        zone = self.query.zone
+        return Wall(ZoneInfo(zone)) if zone and zone != self.site.zone.key else None
 
     @property
     def title(self) -> str:
@@ -95,7 +95,19 @@ class Scene:
 
     @property
     def pools(self) -> Sequence[PoolName]:
-        return self.basis.pools
+        """Those that have what was chosen, or all if none has."""
+        return [pool for pool in self.basis.pools if pool.has(self.query.traits)] or self.basis.pools
+
+    @property
+    def traits(self) -> Sequence[str]:
+        """What may be chosen: whatever some pools have and others have not."""
+        every = [set(pool.traits) for pool in self.basis.pools]
+        return sorted(set[str]().union(*every) - every[0].intersection(*every))
+
+    @property
+    def is_without(self) -> bool:
+        """Whether no pool has all of what was chosen."""
+        return not any(pool.has(self.query.traits) for pool in self.basis.pools)
 
     @property
     def own(self) -> Sequence[mine.Own]:
@@ -106,7 +118,7 @@ class Scene:
         """The offset of the zone; both where the clocks change in between."""
         first, after = bounds(self.query.view, self.start)
         said = [self.wall.offset(day_start(self.site.zone, day)) for day in (first, after)]
-        return " then ".join(dict.fromkeys(said))
+        return gettext(" then ").join(dict.fromkeys(said))
 
     @property
     def refresh(self) -> str:
@@ -128,7 +140,7 @@ class Scene:
     def views(self) -> list[Link]:
         keep = self.start
         return [
-            Link(label, self.query.url(view=view, start=keep, select=None), view is self.query.view)
+            Link(gettext(label), self.query.url(view=view, start=keep, select=None), view is self.query.view)
             for view, label in LABELS.items()
         ]
 
@@ -137,10 +149,10 @@ class Scene:
         today = self.today
         following = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
         places = (
-            ("Today", View.DAY, today),
-            ("Tomorrow", View.DAY, today + timedelta(days=1)),
-            ("Next week", View.WEEK, monday(today) + timedelta(weeks=1)),
-            ("Next month", View.MONTH, following),
+            (gettext("Today"), View.DAY, today),
+            (gettext("Tomorrow"), View.DAY, today + timedelta(days=1)),
+            (gettext("Next week"), View.WEEK, monday(today) + timedelta(weeks=1)),
+            (gettext("Next month"), View.MONTH, following),
         )
         return [
             Link(
@@ -157,11 +169,13 @@ class Scene:
         before = bounds(self.query.view, first - timedelta(days=1))[0]
         if self.query.view is View.TEN_WEEKS:
             before = first - timedelta(weeks=10)
-        return Link("Earlier", self.query.url(start=before, select=None))
+        return Link(gettext("Earlier"), self.query.url(start=before, select=None))
 
     @property
     def later(self) -> Link:
-        return Link("Later", self.query.url(start=bounds(self.query.view, self.start)[1], select=None))
+        return Link(
+            gettext("Later"), self.query.url(start=bounds(self.query.view, self.start)[1], select=None)
+        )
 
     @property
     def custom(self) -> dict[str, int] | None:
@@ -231,7 +245,7 @@ def scene_of(ctx: Context, actor: Actor | None, base: Basis, form: Form | None =
         sharing=sharing,
     )
     answer = availability.availability(ctx, question, actor)
-    drawn = [Mine(o.booking_id, o.package, o.start, o.end) for o in base.own]
+    drawn = [Mine(o.booking_id, o.package, o.start, o.end, o.demand) for o in base.own]
     drawer = grid.Drawer(answer, drawn, query, now, site.latest_start(now))
     return Scene(
         base,
@@ -243,24 +257,39 @@ def scene_of(ctx: Context, actor: Actor | None, base: Basis, form: Form | None =
         answer,
         grid.draw(drawer, days, drawing.largest_first(answer.rows)),
         form or usual_form(query, site, sharing, now),
-        _loads(ctx, site, days) if actor and query.view in (View.WEEK, View.MONTH) else [],
+        _ribbon(ctx, base, answer, drawn),
     )
 
 
-def _loads(ctx: Context, site: Site, days: Sequence[date]) -> list[Load]:
-    """What is reserved and what exists, by day."""
-    after = days[-1] + timedelta(days=1)
-    segments = availability.timeline(ctx, site.pool.id, days[0], after).segments
-    found = []
-    for day in days:
-        first = minute_of(day_start(site.zone, day))
-        last = minute_of(day_start(site.zone, day + timedelta(days=1)))
-        parts = [
-            (min(s.end, last) - max(s.start, first), s) for s in segments if s.start < last and first < s.end
-        ]
-        reserved = sum(length * min(s.reserved[0], s.physical[0]) for length, s in parts)
-        found.append(Load(reserved / 60, sum(length * s.physical[0] for length, s in parts) / 60))
-    return found
+def _ribbon(ctx: Context, base: Basis, answer: availability.Answer, drawn: Sequence[Mine]) -> Ribbon | None:
+    """The ribbon; ten weeks have none, since their columns are weekdays."""
+    if base.asked.view is View.TEN_WEEKS:
+        return None
+    first, after = bounds(base.asked.view, base.start)
+    found = exact_timeline(ctx, base.mark.id, first, after)
+    edges: Sequence[int] = answer.edges
+    if base.asked.view not in (View.DAY, View.HOURS):
+        dates = [first + timedelta(days=number) for number in range((after - first).days + 1)]
+        edges = [minute_of(day_start(base.zone, day)) for day in dates]
+    return ribbon(
+        Columns(edges),
+        found.segments,
+        drawn,
+        found.blackouts,
+        Wall(base.zone),
+        minute_of(floor_minute(base.now)),
+    )
+
+
+def _looked_at(query: Query, site: Site, now: datetime) -> datetime:
+    """The moment after which a span is proposed: now, or just before the first morning that somebody looks at."""
+    if query.start is None:
+        return now
+    choice = MORNING if site.pool.granularity is Granularity.HOUR else "00:00"
+    morning, latest = hours.instant(site.zone, query.start, choice), site.latest_start(now)
+    if morning is None or (latest is not None and morning > latest):
+        return now
+    return max(now, morning - timedelta(minutes=1))
 
 
 def usual_form(query: Query, site: Site, sharing: Sharing, now: datetime) -> Form:
@@ -272,7 +301,12 @@ def usual_form(query: Query, site: Site, sharing: Sharing, now: datetime) -> For
         package,
         sharing,
         site.pool.id,
-        *blank(site.zone, now, site.pool.granularity, at_once=site.latest_start(now) == now),
+        *blank(
+            site.zone,
+            _looked_at(query, site, now),
+            site.pool.granularity,
+            at_once=site.latest_start(now) == now,
+        ),
         custom=query.custom or site.named(CUSTOM),
     )
     return form.selected(query.select)

@@ -21,7 +21,7 @@ def times(room: Ints) -> list[list[int]]:
 
 
 class Library(ABC):
-    """Finds what overlaps a window by a library; the peaks in it by one sweep."""
+    """Answers the questions in memory, by a library."""
 
     def __init__(self, workload: Workload, most: int) -> None:
         self.workload = workload
@@ -31,6 +31,20 @@ class Library(ABC):
     @abstractmethod
     def build(self, taken: Taken) -> None:
         """Put what is taken into the library's own form."""
+
+    @abstractmethod
+    def least(self, edges: Ints) -> Ints:
+        """The least room of each kind in each cell."""
+
+    def calendar(self) -> list[list[int]]:
+        return times(self.least(self.workload.edges))
+
+    def can_i(self, window: Window) -> int:
+        return times(self.least(np.array(window[:2], dtype=np.int64)))[window.package][0]
+
+
+class Finder(Library):
+    """One that finds what overlaps; a sweep of numpy does the rest."""
 
     @abstractmethod
     def overlapping(self, a: int, b: int) -> tuple[Ints, Ints, Ints, Ints]:
@@ -48,14 +62,8 @@ class Library(ABC):
         room = self.capacity[:, None] - np.cumsum(change, axis=1)[:, :-1]
         return np.asarray(np.minimum.reduceat(room, (edges[:-1] - a) // HOUR, axis=1), dtype=np.int64)
 
-    def calendar(self) -> list[list[int]]:
-        return times(self.least(self.workload.edges))
 
-    def can_i(self, window: Window) -> int:
-        return times(self.least(np.array(window[:2], dtype=np.int64)))[window.package][0]
-
-
-class Pandas(Library):
+class Pandas(Finder):
     """`pandas.IntervalIndex.overlaps` finds the rows."""
 
     def build(self, taken: Taken) -> None:
@@ -69,7 +77,7 @@ class Pandas(Library):
         return start, end, cores, memory
 
 
-class Tree(Library):
+class Tree(Finder):
     """`intervaltree` finds the rows."""
 
     def build(self, taken: Taken) -> None:

@@ -13,14 +13,23 @@ from booking.allocator.lifecycle import COUNTED, State
 from booking.allocator.span import Span
 from booking.allocator.timeline import Amounts, Entry, ShareRatio, Side
 from booking.models import Ledger, Pool, Reservation
-from booking.services import availability, bookings, capacity, changes, holds, timelines, transitions
+from booking.services import (
+    bookings,
+    capacity,
+    changes,
+    holds,
+    ledger,
+    promising,
+    states,
+    transitions,
+)
 from booking.services.context import Context
 from booking.services.timelines import PoolState, Timelines
 from tests.trust.bugs.planting import Spade, bug
 
-_APPENDERS = (timelines, bookings, changes, capacity, transitions)
-_append = timelines.append
-_entries = timelines.entries
+_APPENDERS = (ledger, bookings, promising, changes, capacity, transitions)
+_append = ledger.append
+_entries = ledger.entries
 _current = Timelines.current
 
 
@@ -43,7 +52,7 @@ def cache_kept_from_an_uncommitted_transaction(spade: Spade) -> None:
 
     def append(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
         _append(session, pool, entries)
-        session.info.pop(timelines._APPENDED)
+        session.info.pop(ledger._APPENDED)
 
     spade.plant_everywhere(_APPENDERS, "append", append)
 
@@ -55,8 +64,8 @@ def own_entries_cached_before_the_commit(spade: Spade) -> None:
 
     def written(ctx: Context, session: Session, *rest: Any) -> Any:
         booking = write(ctx, session, *rest)
-        session.info.pop(timelines._APPENDED)
-        availability.state_of(ctx, session, booking.pool_id)
+        session.info.pop(ledger._APPENDED)
+        states.state_of(ctx, session, booking.pool_id)
         return booking
 
     spade.plant(bookings, "_write", written)
@@ -67,7 +76,7 @@ def generation_not_advanced(spade: Spade) -> None:
     """Entries are appended under the old generation, and no reader looks at them."""
 
     def append(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
-        session.info[timelines._APPENDED] = True
+        session.info[ledger._APPENDED] = True
         session.flush()
         newest = (Ledger.pool_id == pool.id) & (Ledger.generation == pool.generation)
         first = (session.scalar(select(func.max(Ledger.seq)).where(newest)) or 0) + 1
@@ -154,7 +163,7 @@ def shared_rounded_for_each_booking(spade: Spade) -> None:
             else found
         )
 
-    spade.plant_everywhere((bookings, transitions), "entries", entries)
+    spade.plant_everywhere((promising, transitions), "entries", entries)
 
 
 @bug
@@ -170,7 +179,7 @@ def shared_rounded_down(spade: Spade) -> None:
 @bug
 def cut_of_capacity_not_flagged(spade: Spade) -> None:
     """Bookings that no longer fit after a cut look as if nothing had happened."""
-    spade.plant(capacity, "_flag", lambda *_: None)
+    spade.plant(capacity, "flag", lambda *_: None)
 
 
 @bug

@@ -25,18 +25,21 @@ from booking.services import (
     clusters,
     holds,
     leadership,
-    timelines,
+    ledger,
+    locking,
+    promising,
     transitions,
     work,
 )
-from booking.services.bookings import Idempotency, locked_booking
+from booking.services.bookings import Idempotency
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest, Decision
+from booking.services.locking import locked_booking
 from tests.trust.bugs.planting import Spade, bug
 
 T = TypeVar("T")
-_APPENDERS = (timelines, bookings, changes, capacity, transitions)
-_entries = timelines.entries
+_APPENDERS = (ledger, bookings, changes, capacity, transitions)
+_entries = ledger.entries
 _locked = bookings._locked
 _HOUR = timedelta(hours=1)
 
@@ -50,7 +53,7 @@ def last_hour_not_counted(spade: Spade) -> None:
         kept = Span(span.start, short) if side != "physical" and short > span.start else span
         return _entries(side, kept, amounts, sign)
 
-    spade.plant_everywhere((bookings, transitions), "entries", entries)
+    spade.plant_everywhere((promising, transitions), "entries", entries)
 
 
 @bug
@@ -154,15 +157,17 @@ def visitors_leave_their_bookings_behind(spade: Spade) -> None:
 @bug
 def anybody_may_change_a_booking(spade: Spade) -> None:
     """Who knows the id of a booking may cancel it."""
-    spade.plant(bookings, "owned", lambda session, _actor, booking_id: session.get_one(Booking, booking_id))
+    spade.plant_everywhere((bookings, locking), "owns", lambda _actor, _account_id: True)
 
 
 @bug
 def revision_not_compared(spade: Spade) -> None:
     """A change is made whatever its caller has seen."""
 
-    def unseen(ctx: Context, session: Session, actor: Actor, booking_id: str, _: int | None) -> Any:
-        return locked_booking(ctx, session, actor, booking_id, None)
+    def unseen(
+        ctx: Context, session: Session, actor: Actor, booking_id: str, _: int | None, **also: Any
+    ) -> Any:
+        return locked_booking(ctx, session, actor, booking_id, None, **also)
 
     spade.plant(changes, "locked_booking", unseen)
 

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from booking.models import Account, Leadership, Pool
+from booking.models.store import columns_of
 from booking.services import (
     bookings,
     capacity,
@@ -15,20 +16,21 @@ from booking.services import (
     clusters,
     holds,
     leadership,
-    timelines,
+    ledger,
+    offering,
     visitors,
     work,
 )
 from booking.services.context import Actor, Context
 from booking.services.decision import BookingRequest, Decision
 from booking.services.decision import decide as decision_of
+from booking.together import Question
 from tests.trust.bugs.planting import Spade, bug
 
-_LOCKERS = (timelines, bookings, holds, clusters, work, visitors, capacity)
-_locked = bookings._locked
+_LOCKERS = (ledger, bookings, holds, clusters, work, visitors, capacity)
 
 
-def _unlocked(session: Session, pool_id: str) -> Pool:
+def _unlocked(session: Session, pool_id: str, *_also: Question) -> Pool:
     return session.get_one(Pool, pool_id, populate_existing=True)
 
 
@@ -52,7 +54,7 @@ def pool_locked_after_the_decision(spade: Spade) -> None:
         ctx: Context, session: Session, actor: Actor, pool: Pool, request: BookingRequest
     ) -> Decision:
         decision = decision_of(ctx, session, actor, pool, request)
-        timelines.lock_pool(session, pool.id)
+        ledger.lock_pool(session, pool.id)
         return decision
 
     spade.plant(bookings, "lock_pool", _unlocked)
@@ -63,20 +65,9 @@ def pool_locked_after_the_decision(spade: Spade) -> None:
 def account_not_locked(spade: Spade) -> None:
     """Two requests of one account are decided side by side, each within its limits."""
 
-    class Lockless(Session):
-        def execute(self, statement: Any, *args: Any, **rest: Any) -> Any:
-            if getattr(statement, "_for_update_arg", None) is not None:
-                statement = select(Account).where(Account.id == bindparam("account"))
-            return super().execute(statement, *args, **rest)
-
-    def locked(ctx: Context, session: Session, *rest: Any) -> Any:
-        before, session.__class__ = session.__class__, Lockless
-        try:
-            return _locked(ctx, session, *rest)
-        finally:
-            session.__class__ = before
-
-    spade.plant(bookings, "_locked", locked)
+    spade.plant(
+        bookings, "_LOCK_ACCOUNT", select(*columns_of(Account)).where(Account.id == bindparam("account"))
+    )
 
 
 @bug
@@ -95,10 +86,26 @@ def epoch_read_without_a_lock(spade: Spade) -> None:
 def booking_read_before_the_lock(spade: Spade) -> None:
     """A booking is read to find its pool, and what was read is changed once the pool is locked."""
 
-    def found(ctx: Context, session: Session, actor: Actor, booking_id: str, _: int | None) -> Any:
+    def found(ctx: Context, session: Session, actor: Actor, booking_id: str, *_: Any, **__: Any) -> Any:
         booking = bookings.owned(session, actor, booking_id)
-        pool = timelines.lock_pool(session, booking.pool_id)
+        pool = ledger.lock_pool(session, booking.pool_id)
         holds.expire_due(ctx, session, pool, ctx.clock.now())
         return booking, pool
 
     spade.plant_everywhere((bookings, changes), "locked_booking", found)
+
+
+@bug
+def offered_by_who_no_longer_leads(spade: Spade) -> None:
+    """Who held the lead when the round began goes on offering, whoever leads by now."""
+    spade.plant(offering, "still_leading", lambda *_: None)
+
+
+@bug
+def offered_without_the_lock(spade: Spade) -> None:
+    """What is free was looked at a moment ago, so the offer takes no lock."""
+
+    def unlocked(_: Context, session: Session, pool_id: str, account_id: str) -> tuple[Pool, Account]:
+        return _unlocked(session, pool_id), session.get_one(Account, account_id)
+
+    spade.plant(offering, "locked", unlocked)

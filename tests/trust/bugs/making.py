@@ -17,7 +17,7 @@ from booking.models import Action, Cluster, ClusterPhase, Leadership, Pool, Rese
 from booking.scheduler import Scheduler
 from booking.services import clusters, leadership, transitions, work
 from booking.services.context import Context
-from booking.services.timelines import lock_pool
+from booking.services.ledger import lock_pool
 from tests.trust.bugs.planting import Spade, bug
 
 _touch = clusters._touch_outside

@@ -23,7 +23,7 @@ from tests.trust.proof import Finding
 
 SETTLE_SECONDS = 60.0
 LATE_SECONDS = 5.0
-_LEADS = re.compile(r"^(\S+ \S+) INFO \S+: leading with epoch (\d+)$", re.MULTILINE)
+_LEADS = re.compile(r"^(\S+ \S+) INFO \S+: leading with epoch (\d+)(?: \[.*\])?$", re.MULTILINE)
 _SETTLED = {
     True: {State.CANCELLED, State.ENDED},
     False: {State.CONFIRMED, State.ACTIVE, State.HELD, State.EXPIRED},
@@ -142,7 +142,8 @@ def _takeovers(finding: Finding, stage: Stage, wounds: Wounds) -> None:
         died = wounds.scheduler_kills.get(stage.schedulers[number].process.pid)
         if died is not None and died < after:
             took.append(after - died - wounds.without_database(died, after))
-    finding.show("times that somebody began to lead", len(leads(stage)))
+    begun = len(leads(stage))
+    finding.show("times that somebody began to lead", begun, "> 0", bool(begun))
     finding.show("leaders killed", len(took))
     if took:
         worst, bar = max(took), 3 * TERM_SECONDS

@@ -23,7 +23,6 @@ PROMISE = (
     "While the database, the web processes and the schedulers are killed again and again: nothing that was "
     "answered is lost or doubled, and whoever cannot be served is told so at once."
 )
-CLIENTS = 8
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,9 @@ class Plan:
     processes: tuple[float, float]
     bookings: int = 1
     """What is demanded at least."""
+    clients: int = 8
     pause: float = 0.3
-    """Of a client between two bookings."""
+    """Of a client between two bookings, on average."""
     schedulers: int = 3
     workers: int = 3
     sweep: float = 0.0
@@ -46,7 +46,7 @@ class Plan:
 PLANS = {
     Scale.QUICK: Plan(6, (2, 3), (60, 61), pause=0.1, schedulers=1, workers=1),
     Scale.SHORT: Plan(120, (5, 15), (3, 10), bookings=300, pause=0.1, sweep=0.2),
-    Scale.FULL: Plan(3600, (5, 40), (5, 30), bookings=20_000, sweep=1.0),
+    Scale.FULL: Plan(3600, (5, 40), (5, 30), bookings=20_000, clients=14, pause=0.2, sweep=1.0),
 }
 
 
@@ -78,7 +78,7 @@ def _live(
     dice, calm = random.Random(f"{seed}/database"), threading.Event()
     killer = ProcessKiller(made, seed, wounds, plan.processes, plan.schedulers)
     caller = Caller(made.url, made.token, tally, is_excused=wounds.hides)
-    clients = [Client(number, seed, caller, crowd, plan.pause) for number in range(CLIENTS)]
+    clients = [Client(number, seed, caller, crowd, plan.pause) for number in range(plan.clients)]
     acts = [
         *(client.live for client in clients),
         lambda: read_everything(caller, made.service.url, crowd.stop),

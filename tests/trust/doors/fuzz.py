@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.api.live import served
 from tests.api.test_contract import _ENDS_ITS_OWN_TOKEN, CONFIG
 from tests.security.world import World, open_world
+from tests.support.served import served
 
 SCOPES = ("availability:read", "bookings:read", "bookings:write", "accounts:read")
 ROLES = {"nobody": None, "user": ("ada", *SCOPES), "administrator": ("root", "admin", *SCOPES)}

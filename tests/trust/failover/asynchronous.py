@@ -167,7 +167,10 @@ def _generation(answer: Mapping[str, Any] | None) -> int:
 def unguarded() -> Iterator[None]:
     """The planted fault: the cache asks for the pool's epoch and generation only."""
     alone = Pool.epoch.label("epoch")
-    columns = tuple(alone if column is timelines._EPOCH else column for column in timelines._JOINED)
-    query = timelines._CATCH_UP.with_only_columns(*columns, maintain_column_froms=True)
-    with patch.object(timelines, "_EPOCH", alone), patch.object(timelines, "_CATCH_UP", query):
+    with ExitStack() as stack:
+        for name in ("_CATCH_UP", "_WHOLE", "_STORED"):
+            whole = getattr(timelines, name)
+            columns = [alone if column.name == "epoch" else column for column in whole.inner_columns]
+            query = whole.with_only_columns(*columns, maintain_column_froms=True)
+            stack.enter_context(patch.object(timelines, name, query))
         yield

@@ -55,6 +55,15 @@ say("gone")
 say("deaf")
 stay()
 """,
+    "runs without its first thread": """
+import threading
+shielded()
+os.setsid()
+os.chdir("/")
+threading.Thread(target=time.sleep, args=(9999,)).start()
+say("headless")
+libc.pthread_exit(None)
+""",
     "changes its name": """
 libc.prctl(15, b"systemd", 0, 0, 0)
 fields = open("/proc/self/stat").read().rpartition(")")[2].split()

@@ -107,7 +107,7 @@ def attempt(folder: Path, containment: Containment, trial: Trial) -> None:
 
 
 def _prey(place: Machine, hostile: Cluster, neighbour: Cluster) -> dict[str, object]:
-    files = [neighbour.workspace.folder / name for name in ("inside/work/canary", "token")]
+    files = [neighbour.work / "canary", neighbour.workspace.folder / "token"]
     files += [hostile.workspace.folder / "launch.json", place.home / "secret.key"]
     (place.home / "secret.key").write_text("secret")
     return {

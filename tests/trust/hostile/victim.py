@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -93,8 +93,10 @@ class Cluster:
 
     def files(self) -> dict[str, str]:
         """What its neighbours must not be able to change."""
-        names = ("spec.json", "launch.json", "deadline", "token", "inside/work/canary")
-        return {name: self.workspace.read(name) or "" for name in names}
+        names = ("spec.json", "launch.json", "deadline", "token")
+        own = {name: self.workspace.read(name) or "" for name in names}
+        canary = self.work / "canary"
+        return own | {"canary": canary.read_text() if canary.is_file() else ""}
 
 
 @dataclass
@@ -146,14 +148,19 @@ def holders(witness: tuple[int, int]) -> set[Identity]:
     """Every process of this machine that has that file open, whatever it is called by now."""
     found = set()
     for pid in processes.table():
-        try:
-            entries = os.listdir(f"/proc/{pid}/fd")
-        except OSError:
-            continue
-        if any(_is(f"/proc/{pid}/fd/{entry}", witness) for entry in entries):
+        if any(_is(path, witness) for path in _open_files(pid)):
             identity = processes.identify(pid)
             found |= {identity} if identity else set()
     return found
+
+
+def _open_files(pid: int) -> list[str]:
+    """Those of its first thread, or of another one where that has ended: all threads have the same."""
+    for place in (f"/proc/{pid}", *map(str, Path(f"/proc/{pid}/task").glob("*"))):
+        with suppress(OSError):
+            if entries := os.listdir(f"{place}/fd"):
+                return [f"{place}/fd/{entry}" for entry in entries]
+    return []
 
 
 def _is(path: str, witness: tuple[int, int]) -> bool:

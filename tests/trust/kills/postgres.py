@@ -106,6 +106,24 @@ class DurableServer:
         with psycopg.connect(postgres.conninfo(self.url)) as connection:
             return [row[0] for row in connection.execute(query, [database])]
 
+    def transacting(self, database: str) -> int:
+        """The process that serves the transactions of a database, and did so last.
+
+        What a web process asks without a transaction goes over a connection of its own, which is not meant; and
+        one whose client has left may take a moment to go.
+        """
+        query = (
+            b"SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+            b" AND query IN ('COMMIT', 'ROLLBACK')"
+        )
+        for _ in range(500):
+            with psycopg.connect(postgres.conninfo(self.url)) as connection:
+                found = [row[0] for row in connection.execute(query, [database])]
+            if len(found) == 1:
+                return int(found[0])
+            time.sleep(0.02)
+        raise AssertionError(f"{len(found)} processes serve the transactions of {database}")
+
     def close(self) -> None:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):

@@ -99,7 +99,7 @@ def _on_postgres(finding: Finding, plan: Plan, folder: Path) -> None:
             with _fresh(server, f"web_{name}") as url, _web(folder / f"pg-{name}", url) as (here, web):
                 victims = (
                     (the_app(here, web), plan.app),
-                    (the_backend(here, server), plan.backend),
+                    (the_backend(here, web, server), plan.backend),
                     (the_postmaster(here, web, server), plan.postmaster),
                 )
                 for victim, stride in victims:

@@ -138,12 +138,13 @@ def the_app(place: Place, web: Web) -> Victim:
     return Victim("web process", strike)
 
 
-def the_backend(place: Place, server: DurableServer) -> Victim:
+def the_backend(place: Place, web: Web, server: DurableServer) -> Victim:
     """The process of PostgreSQL that serves the web process dies, and all others of it with it."""
     database = str(make_url(place.url).database)
 
     def strike(step: Step, ask: Callable[[], Answer]) -> Outcome:
-        (backend,) = server.backends(database)
+        web.call("GET", "/bookings")  # before its first transaction it has no connection for them
+        backend = server.transacting(database)
         with Injection(backend, place.home / "strace", step.kind, step.nth) as injection:
             answer = ask()
         server.await_answer()
@@ -160,12 +161,15 @@ def the_postmaster(place: Place, web: Web, server: DurableServer) -> Victim:
         stopping = Injection(worker, place.home / "strace", step.kind, step.nth, "SIGSTOP")
         with ThreadPoolExecutor(1) as hands, stopping as injection:
             asked = hands.submit(ask)
-            if _stopped(injection, asked):
+            killed = _stopped(injection, asked)
+            if killed:
                 server.crash()
                 os.kill(worker, signal.SIGCONT)
                 server.start()
             answer = asked.result(SECONDS)
-        return Outcome(answer, injection.struck, injection.kinds)
+        # A step that comes after the answer, as a line of the log, stops it too, and then nobody is killed.
+        os.kill(worker, signal.SIGCONT)
+        return Outcome(answer, killed, injection.kinds)
 
     return Victim("postmaster", strike)
 

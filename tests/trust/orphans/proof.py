@@ -27,6 +27,7 @@ PROMISE = (
 )
 SETTLE_SECONDS = 120.0
 LATENESS_SECONDS = 5.0
+_COLLECTED_SECONDS = 5.0
 _RUNNING = ("ready",)
 _OPEN = ("wanted", "starting", "stopping")
 _UNSETTLED = ("preparing", "ending")
@@ -205,6 +206,8 @@ class Trial:
             return clean and all(row.state in _FINAL for row in rows)
 
         assert awaited(is_clean, SETTLE_SECONDS) is not None
+        # Whoever was killed is collected a moment later, on a machine that does other things.
+        awaited(lambda: self._left(self.watch.count()[0], self.foreign.names) == 0, _COLLECTED_SECONDS)
         census, _ = self.watch.count()
         self.finding.zero("left after the service came back", self._left(census, self.foreign.names))
         self.finding.zero("differences that booking verify finds", len(differences(self.place.site.ctx)))

@@ -74,7 +74,8 @@ class Client:
             return
         self.counts[f"answered {self._said.get('answer', answer)}"] += 1
         db = self.db
-        op = Op(what, answer, call, back, db.generation, db.wrote, db.at, self.number, db.pool)
+        at = db.looked_at if what == "look" else db.at
+        op = Op(what, answer, call, back, db.generation, db.wrote, at, self.number, db.pool)
         self.ops.append(op._replace(**self._said))
 
     def _answer(self, what: str, rng: random.Random, key: str) -> str:

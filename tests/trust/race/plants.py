@@ -23,7 +23,8 @@ from booking import doors, sqlite
 from booking.allocator.span import Span
 from booking.allocator.timeline import Entry
 from booking.models import Ledger, Pool
-from booking.services import timelines
+from booking.services import ledger, timelines
+from booking.together import Question
 
 
 class Plant(StrEnum):
@@ -59,8 +60,8 @@ def unrefused(engine: Engine) -> None:
 
 @contextmanager
 def replaced(name: str, other: Callable[..., Any]) -> Iterator[None]:
-    """A function of the timelines by another, wherever it was imported."""
-    original = getattr(timelines, name)
+    """A function of the ledger by another, wherever it was imported."""
+    original = getattr(ledger, name)
     with ExitStack() as stack:
         for module in [module for key, module in sys.modules.items() if key.startswith("booking.")]:
             if getattr(module, name, None) is original:
@@ -72,7 +73,7 @@ _GAP_SECONDS = 0.01
 """Others read in it what is about to be overwritten: what a control shows must not hang on luck."""
 
 
-def _unlocked(session: Session, pool_id: str) -> Pool:
+def _unlocked(session: Session, pool_id: str, *_also: Question) -> Pool:
     pool = session.scalars(
         select(Pool).where(Pool.id == pool_id).execution_options(populate_existing=True)
     ).one()
@@ -87,15 +88,16 @@ def _begin_late(connection: Connection) -> None:
     connection.info["only read"] = True
 
 
-def _write_apart(connection: Connection, cursor: Any, statement: str, *_: object) -> None:
+def _write_apart(connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
     if statement.startswith(("INSERT", "UPDATE", "DELETE")) and connection.info.pop("only read", False):
-        cursor.execute("COMMIT")
-        cursor.execute("BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        driver.execute("COMMIT")
+        driver.execute("BEGIN IMMEDIATE")
 
 
 def _append_anyway(session: Session, pool: Pool, entries: Iterable[Entry]) -> None:
     time.sleep(_GAP_SECONDS)
-    session.info[timelines._APPENDED] = True
+    session.info[ledger._APPENDED] = True
     table: Any = Pool.__table__
     advance = update(table).where(table.c.id == pool.id).values(generation=table.c.generation + 1)
     generation = session.execute(advance.returning(table.c.generation)).scalar_one()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -52,10 +52,26 @@ MOST_LAPS = 9
 """How often a control is tried before it counts as having shown nothing."""
 
 
+@dataclass
+class Ran:
+    """What some rounds on one kind of database brought back; the first of all rounds brings the controls too."""
+
+    kind: str
+    tally: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+
+
 def prove(scale: Scale, seed: int) -> Finding:
+    length = LENGTHS[scale]
+    return judged(scale, [run_rounds(kind, range(length.rounds), length, seed) for kind in KINDS])
+
+
+def judged(scale: Scale, ran: Sequence[Ran]) -> Finding:
+    """What the rounds say together, for each kind of database."""
     finding, length = Finding(), LENGTHS[scale]
-    for kind in KINDS:
-        _race(finding, kind, length, seed)
+    for one in ran:
+        _show(finding, one, length)
     finding.remarks.append(
         f"{length.clients} processes on the real services and doors: book, hold, confirm, extend, shorten, "
         "cancel, expiry of holds, cuts of capacity, rehearsals, repeats under a key that others use at the "
@@ -68,11 +84,11 @@ def prove(scale: Scale, seed: int) -> Finding:
     return finding
 
 
-def _race(finding: Finding, kind: str, length: Length, seed: int) -> None:
-    tally: Counter[str] = Counter()
-    faults: list[str] = []
+def run_rounds(kind: str, rounds: Sequence[int], length: Length, seed: int) -> Ran:
+    """Run the rounds of those numbers, each on a database of its own."""
+    ran = Ran(kind)
     with databases(kind) as new:
-        for number in range(length.rounds):
+        for number in rounds:
             with new() as url:
                 where = scene()
                 people = prepared(url, where, CLIENTS)
@@ -84,11 +100,18 @@ def _race(finding: Finding, kind: str, length: Length, seed: int) -> None:
                     clients=length.clients,
                 )
                 outcome = race(plan)
-                tally += outcome.counts
-                faults += outcome.errors
-                _judge(plan, outcome, tally, faults)
+                ran.tally += outcome.counts
+                ran.faults += outcome.errors
+                _judge(plan, outcome, ran.tally, ran.faults)
                 if number == 0:
-                    controls = [_control(plan, plant, lap + 1, length) for lap, plant in enumerate(CONTROLS)]
+                    ran.controls = [
+                        _control(plan, plant, lap + 1, length) for lap, plant in enumerate(CONTROLS)
+                    ]
+    return ran
+
+
+def _show(finding: Finding, ran: Ran, length: Length) -> None:
+    kind, tally = ran.kind, Counter(ran.tally)
     attempts = tally["attempts"]
     finding.show(f"{kind}: attempts", attempts, f"at least {length.least:,}", attempts >= length.least)
     for name in ("granted", "refused", "over already", "repeated under a key", "too many lost races"):
@@ -98,9 +121,9 @@ def _race(finding: Finding, kind: str, length: Length, seed: int) -> None:
     )
     for name in JUDGED:
         finding.zero(f"{kind}: {name}", tally[name])
-    for control in controls:
+    for control in ran.controls:
         control.show(finding, kind)
-    finding.faults += [f"{kind}: {fault}" for fault in faults[:10]]
+    finding.faults += [f"{kind}: {fault}" for fault in ran.faults[:10]]
 
 
 _ANSWERS = {

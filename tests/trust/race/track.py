@@ -21,8 +21,9 @@ from booking.allocator.span import EPOCH, Span
 from booking.config import Settings
 from booking.doors import Db, Doors, SystemClock, SystemIds, open_engine
 from booking.models import Pool
-from booking.services import offers, timelines
+from booking.services import ledger, offers
 from booking.services.context import Actor, Context
+from booking.together import Question
 from tests.support.site import Site
 from tests.trust.race.plants import Plant, replaced, unrefused
 
@@ -80,18 +81,16 @@ def prepared(url: str, scene: Scene, clients: int) -> dict[str, Actor]:
 
 
 class WatchedClock(SystemClock):
-    """The machine's clock; remembers what it first said in a transaction."""
+    """The machine's clock; remembers what it said in a transaction."""
 
     def __init__(self) -> None:
         self.first: datetime | None = None
-
-    def said(self) -> float:
-        return self.first.timestamp() if self.first is not None else 0.0
+        self.last: datetime | None = None
 
     def now(self) -> datetime:
-        now = super().now()
-        self.first = self.first or now
-        return now
+        self.last = super().now()
+        self.first = self.first or self.last
+        return self.last
 
 
 ACTS = ("book", "confirm", "cancel", "change", "capacity", "availability")
@@ -112,16 +111,21 @@ class WatchedDb(Db):
 
     @property
     def at(self) -> float:
-        """What time it was for the last act."""
-        return self._watched.said()
+        """What time it was for the last act, which was decided under the lock of its pool."""
+        return _stamp(self._watched.first)
+
+    @property
+    def looked_at(self) -> float:
+        """The same for a look, which compares what it has read with the clock: others end holds meanwhile."""
+        return _stamp(self._watched.last)
 
     @contextmanager
     def told(self) -> Iterator[None]:
         """Within, it is told of each pool that is locked."""
-        lock_pool = timelines.lock_pool
+        lock_pool = ledger.lock_pool
 
-        def watched(session: Session, pool_id: str) -> Pool:
-            pool = lock_pool(session, pool_id)
+        def watched(session: Session, pool_id: str, *also: Question) -> Pool:
+            pool = lock_pool(session, pool_id, *also)
             if session.connection().info["transaction"] in ACTS:
                 # An error may leave the object empty, so its name is kept apart.
                 self.locked, self.generation, self.pool = pool, pool.generation, pool.name
@@ -158,6 +162,10 @@ class WatchedDb(Db):
         self.wrote = reached != self.generation
         self.generation = reached
         return result
+
+
+def _stamp(said: datetime | None) -> float:
+    return said.timestamp() if said is not None else 0.0
 
 
 def _cause(error: Exception) -> str:

@@ -28,7 +28,16 @@ from tests.trust.sim.rows import (
 )
 
 FENCED = frozenset(
-    {"work", "postpone", "look", "note look", "note fault", "live reservations", "close or open pool"}
+    {
+        "work",
+        "postpone",
+        "look",
+        "note look",
+        "note fault",
+        "live reservations",
+        "close or open pool",
+        "offer",
+    }
 )
 """The transactions that only the leader may commit."""
 _FOREVER = minute_of(EPOCH + timedelta(days=365 * 100))
@@ -51,9 +60,11 @@ class Audit:
         self._rows = Rows(connection)
         self.outlook.known = {row.id: row for row in self._rows.reservations}
         self._changes = connection.total_changes
+        self._changed: list[tuple[Row | None, Row]] = []
+        """What the present commit has changed of reservations: each before it, and now."""
         self._effects: Counter[tuple[str, str]] = Counter()
         """By request: how often it has written something."""
-        self._reserve = ledger_areas(connection) - self._rows.areas()
+        self._reserve = ledger_areas(connection) - self._rows.areas
         self._journal = journal_length(connection)
 
     # -- the database ---------------------------------------------------------------------------
@@ -69,14 +80,20 @@ class Audit:
             return
         self._changes = self.connection.total_changes
         self.counts["commits"] += 1
-        before, self._rows = self._rows, Rows(self.connection)
+        before, self._rows = self._rows, self._rows.again(self.connection)
+        self._changed = [] if self._rows is before else self._differing()
         for invariant, detail in self._faults(name, process):
             self.hub.violate(invariant, f"after {name}: {detail}")
         for fault in [*locks.faults, *self._unlocked(name, before, locks)]:
             self.hub.violate("what is changed is locked first", f"{name}: {fault}")
-        self.outlook.known = {row.id: row for row in self._rows.reservations}
+        if self._rows is not before:
+            self.outlook.known = {row.id: row for row in self._rows.reservations}
         self._once_for_each_request(name)
         self.stirred()
+
+    def _differing(self) -> list[tuple[Row | None, Row]]:
+        known = self.outlook.known
+        return [(known.get(row.id), row) for row in self._rows.reservations if row != known.get(row.id)]
 
     def _once_for_each_request(self, name: str) -> None:
         task = self.hub.task
@@ -90,7 +107,7 @@ class Audit:
         """Is it true what the calendar says?"""
         if isinstance(found, Answer):
             self.counts["calendars"] += 1
-            rows, since = Rows(self.connection), self.hub.now_of(process) - EPOCH
+            rows, since = self._rows.again(self.connection), self.hub.now_of(process) - EPOCH
             minute, micros = since // timedelta(minutes=1), since // timedelta(microseconds=1)
             for fault in wrong_cells(rows, found, minute, micros):
                 self.hub.violate("the calendar says what is free", f"{name}: {fault}")
@@ -101,15 +118,12 @@ class Audit:
         for pool in self._rows.pools:
             if old.get(pool.id) not in (None, pool) and not locks.holds("pool", pool.id):
                 yield f"pool {pool.id} is changed without its lock"
-        for row in self._rows.reservations:
-            if row != self.outlook.known.get(row.id) and not locks.holds("pool", row.pool_id):
+        for _, row in self._changed:
+            if not locks.holds("pool", row.pool_id):
                 yield f"reservation {row.id} is changed without the lock of its pool"
-        for row in self._rows.reservations:
-            if (
-                name == "book"
-                and row.id not in self.outlook.known
-                and not locks.holds("account", row.account_id)
-            ):
+        for known, row in self._changed:
+            made = name in ("book", "offer") and known is None
+            if made and not locks.holds("account", row.account_id):
                 yield f"{row.id} is booked without the lock of its account"
 
     def _faults(self, name: str, process: Process | None) -> Iterator[tuple[str, str]]:
@@ -117,20 +131,18 @@ class Audit:
         minute, micros = (now - EPOCH) // timedelta(minutes=1), (now - EPOCH) // timedelta(microseconds=1)
         yield from self._oversold(name, minute)
         difference = ledger_areas(self.connection)
-        difference.subtract(self._rows.areas() + self._reserve)
+        difference.subtract(self._rows.areas + self._reserve)
         if any(difference.values()):
             yield (
                 "the ledger is the sum of the rows",
                 f"{ {key: area for key, area in difference.items() if area} }",
             )
-        for row in self._rows.reservations:
-            before = self.outlook.known.get(row.id)
-            if row != before:
-                yield from self._changed(name, before, row, micros)
+        for before, row in self._changed:
+            yield from self._moved(name, before, row, micros)
         yield from self._unwritten()
-        yield from self.promises.broken(self._rows.reservations)
+        yield from self.promises.broken(self._rows.by_key)
 
-    def _changed(self, name: str, before: Row | None, row: Row, now: int) -> Iterator[tuple[str, str]]:
+    def _moved(self, name: str, before: Row | None, row: Row, now: int) -> Iterator[tuple[str, str]]:
         if before is not None and row.end > before.end:
             self.outlook.extended[row.id] = self.hub.micros
         if before is not None and row.state != before.state:
@@ -139,9 +151,8 @@ class Audit:
 
     def _unwritten(self) -> Iterator[tuple[str, str]]:
         """Each change of a state is in the journal, by the transaction that made it."""
-        states = {row.id: row.state for row in self.outlook.known.values()}
-        changed = sum(row.id in states and row.state != states[row.id] for row in self._rows.reservations)
-        made = len({row.booking_id for row in self._rows.reservations if row.id not in states})
+        changed = sum(before is not None and row.state != before.state for before, row in self._changed)
+        made = len({row.booking_id for before, row in self._changed if before is None})
         length = journal_length(self.connection)
         if length - self._journal < changed + made:
             yield "each change is in the journal", f"{length - self._journal} entries for {changed + made}"
@@ -149,14 +160,17 @@ class Audit:
 
     def _oversold(self, name: str, now: int) -> Iterator[tuple[str, str]]:
         for pool in self._rows.pools:
+            if self._rows.fits_from.get(pool.id, _FOREVER) <= now + 1:
+                continue  # the same rows were found to fit from an earlier minute on
             firm = self._rows.claims(pool.id, flagged=False)
             at = self._rows.short(pool, firm, (now + 1, _FOREVER))
             if at is not None:
                 yield "nothing is oversold", f"minute {at} of pool {pool.id}"
-        for row in self._rows.reservations:
-            before = self.outlook.known.get(row.id)
+            else:
+                self._rows.fits_from[pool.id] = now + 1
+        for before, row in self._changed:
             grown = row.state in COUNTED and (before is None or row.end > before.end)
-            if name in ("book", "change") and grown:
+            if name in ("book", "change", "offer") and grown:
                 yield from self._fits_beside_all(row, now)
             if row.at_risk and not (before and before.at_risk) and name not in ("capacity", "change pool"):
                 yield "only a cut puts bookings at risk", row.id
@@ -177,7 +191,7 @@ class Audit:
         if asked is None:
             return
         self.counts["refused for capacity"] += 1
-        rows, (pool_id, claims) = Rows(self.connection), asked
+        rows, (pool_id, claims) = self._rows.again(self.connection), asked
         pool = next(pool for pool in rows.pools if pool.id == pool_id)
         since = self.hub.now_of(task.process if task else None) - EPOCH
         now, micros = since // timedelta(minutes=1), since // timedelta(microseconds=1)

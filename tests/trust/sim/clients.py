@@ -10,6 +10,7 @@ from typing import Any
 from booking.allocator.cells import Granularity
 from booking.allocator.package import Sharing
 from booking.allocator.span import Span, minute_of
+from booking.errors import NoCapacity
 from booking.services import availability, bookings, changes
 from booking.services.bookings import Idempotency
 from booking.services.context import Actor, Context
@@ -20,6 +21,7 @@ from tests.trust.sim.promises import Answer, Promise
 from tests.trust.sim.rows import Claim
 from tests.trust.sim.site import PACKAGES
 from tests.trust.sim.town import Town, rendered
+from tests.trust.sim.waiters import Waiter
 
 _SURELY = 23 * 3600 * SECOND
 """So long a key is kept, whatever the clocks say."""
@@ -84,6 +86,9 @@ class Client:
             (str(wanted.pool), claims),
         )
         self.booked(promise, answer)
+        if answer == (409, NoCapacity.code) and not promise.waits and self.dice.random() < 0.8:
+            promise.waits = True
+            self.hub.spawn(f"{promise.key} waits", None, Waiter(self.town, self.actor, wanted).wait)
 
     def booked(self, promise: Promise, answer: Answer) -> None:
         if answer[0] == 201:

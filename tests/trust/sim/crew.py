@@ -9,12 +9,15 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from tests.trust.sim.hub import Aims
+from tests.trust.sim.site import prepare
 from tests.trust.sim.world import Result, simulate
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
 _JOBS_EACH = 200
 """After so many jobs a process is replaced by a fresh one."""
+_GARBAGE = (50_000, 20, 100)
+"""When to look for it: a run makes hardly any, and what it leaves is collected at its end."""
 
 
 def share(act: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
@@ -27,8 +30,16 @@ def share(act: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
     workers = min(cores, 8, len(jobs))
     if workers < 1:
         return
-    with get_context("spawn").Pool(workers, maxtasksperchild=_JOBS_EACH) as crew:
+    with get_context("spawn").Pool(workers, _begin, maxtasksperchild=_JOBS_EACH) as crew:
         yield from crew.imap_unordered(act, jobs)
+
+
+def _begin() -> None:
+    """What a process has made before its first job stays to its end: nobody looks there for garbage."""
+    prepare()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
 
 
 def run(job: tuple[int, Aims]) -> Result:

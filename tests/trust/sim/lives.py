@@ -17,6 +17,8 @@ _FOLLOWS = {
     "active": {"preparing", "ending"},
     "ending": {"ended", "cancelled", "failed", "preempted"},
 }
+_BEGINS = {"book": ("held", "confirmed"), "offer": ("held",)}
+"""How a row begins, by the transaction that makes it."""
 _SPAN_MOVERS = frozenset({"change", "cancel", "capacity", "leave", "end account"})
 _MINUTE = 60_000_000
 
@@ -35,7 +37,7 @@ class Lives:
     def faults(self, name: str, before: Row | None, row: Row, now: int) -> Iterator[tuple[str, str]]:
         """What is wrong with a change made by the transaction of that name."""
         if before is None:
-            if name != "book" or row.state not in ("held", "confirmed"):
+            if row.state not in _BEGINS.get(name, ()):
                 yield "only legal states", f"{row.id} begins as {row.state}"
             return
         if row.start != before.start or (row.end != before.end and name not in _SPAN_MOVERS):
@@ -83,7 +85,8 @@ class Lives:
 
     def _may_cancel(self, name: str, row: Row) -> bool:
         promise = self.promises.by_key.get(row.key)
-        return name in ("capacity", "end account", "leave") or (promise is not None and promise.cancel_asked)
+        asked = promise is not None and promise.cancel_asked
+        return name in ("capacity", "end account", "leave") or asked or row.key in self.promises.given_back
 
     def _gone(self, before: Row, row: Row) -> Iterator[tuple[str, str]]:
         assert self.outside is not None

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from sqlalchemy import Engine, event
@@ -54,7 +55,7 @@ class Locks:
             kept = (row for row in self.session.identity_map.values() if isinstance(row, _SHARED))
             self.stale |= {id(row): row for row in kept}
 
-    def read(self, tables: set[str]) -> None:
+    def read(self, tables: Collection[str]) -> None:
         for table, lock in _UNDER.items():
             if table in tables and not self.held[lock]:
                 self.faults.append(f"{table} is read before a row of {lock} is locked")
@@ -91,12 +92,19 @@ def _refreshed(row: object, *_: Any) -> None:
         Locks.present.stale.pop(id(row), None)
 
 
+@lru_cache(maxsize=4096)
+def _tables(statement: str) -> frozenset[str]:
+    return frozenset(_TABLES.findall(statement))
+
+
 def _seen(_conn: Any, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool) -> None:
     locks = Locks.present
     if locks is None or not statement.startswith("SELECT"):
         return
-    tables = set(_TABLES.findall(statement))
-    asked = getattr(context.compiled and context.compiled.statement, "_for_update_arg", None)
+    tables = _tables(statement)
+    # What is asked without a transaction comes without a context, and locks nothing.
+    compiled = getattr(context, "compiled", None)
+    asked = getattr(compiled and compiled.statement, "_for_update_arg", None)
     if asked is None:
         locks.read(tables)
         return

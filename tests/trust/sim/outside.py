@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from booking.adapters.base import ClusterSpec, ClusterState, Observed, ProvisionerError
-from booking.adapters.null import Call, Event, Moment, NullProvisioner, _Memory
+from booking.adapters.null import Call, Event, Memory, Moment, NullProvisioner
 from tests.trust.sim.hub import CALM, SECOND, Chances, Fate, Hub, Task
 
 _STALE = 10 * SECOND
@@ -67,7 +67,7 @@ class _TrueClock:
         return self._hub.now
 
 
-class _Records(_Memory):
+class _Records(Memory):
     """Notices a cluster that is made in the place of one that works."""
 
     def __init__(self, watcher: Watcher) -> None:

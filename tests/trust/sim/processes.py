@@ -46,6 +46,15 @@ class Installation:
     audit: Audit
     outside: SimOutside
     skews: list[int]
+    _due: tuple[int, int | None] = (-1, None)
+    """What is due next, and after how many changes of the database that was read."""
+
+    def next_due(self) -> int | None:
+        """In microseconds since the Unix epoch; read anew after every change of the database."""
+        changes = self.ground.connection.total_changes
+        if self._due[0] != changes:
+            self._due = (changes, next_due(self.ground.connection))
+        return self._due[1]
 
     def context(self, process: Process) -> Context:
         """The memory of a process that has just started."""
@@ -188,7 +197,7 @@ class Beating(Served):
         swept_at = self.scheduler._swept_at
         if swept_at is not None:
             longest -= (self.ctx.clock.now() - swept_at) // _MICRO
-        due = next_due(self.site.ground.connection)
+        due = self.site.next_due()
         wait = longest if due is None else min(longest, due - (hub.start - EPOCH) // _MICRO - hub.micros)
         if not self.leads:
             tick *= 3

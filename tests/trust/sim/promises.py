@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class Promise:
     """What was last answered about the booking's revision."""
     send: Callable[[], None] | None = None
     """Ask once more for the same."""
+    waits: bool = False
+    """Whether it was refused, and waits for what was refused."""
     cancel_asked: bool = False
     cancelled: bool = False
     confirmed: bool = False
@@ -54,18 +56,17 @@ class Promises:
 
     def __init__(self) -> None:
         self.by_key: dict[str, Promise] = {}
+        self.given_back: set[str] = set()
+        """The titles of offers that somebody may have given back."""
 
     def ask(self, promise: Promise) -> Promise:
         self.by_key[promise.key] = promise
         return promise
 
-    def broken(self, rows: list[Row]) -> Iterator[tuple[str, str]]:
-        """The invariant and what breaks it, for each promise that is not kept."""
-        found: defaultdict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            found[row.key].append(row)
+    def broken(self, rows: Mapping[str, list[Row]]) -> Iterator[tuple[str, str]]:
+        """The invariant and what breaks it, for each promise that is not kept; the rows are given by key."""
         for key, promise in self.by_key.items():
-            yield from _broken(promise, found.get(key, []))
+            yield from _broken(promise, rows.get(key, []))
 
 
 def _broken(promise: Promise, rows: list[Row]) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,7 @@ _SHOWN = 5
 
 def prove(scale: Scale, seed: int) -> Finding:
     """Run the seeds from that one on."""
-    size, report, finding = SIZES[scale], Report(), Finding()
+    size, report = SIZES[scale], Report()
     report.add(share(run, [(number, ()) for number in range(seed, seed + size.drawn)]))
     for round_ in range(size.rounds):
         first = seed + size.drawn + round_ * size.aimed
@@ -52,6 +52,12 @@ def prove(scale: Scale, seed: int) -> Finding:
     again = Report()
     step = max(size.drawn // size.replayed, 1)
     again.add(share(run, [(number, ()) for number in range(seed, seed + size.drawn, step)]))
+    return judged(scale, report, again)
+
+
+def judged(scale: Scale, report: Report, again: Report) -> Finding:
+    """What came of all seeds, and of those that were run again."""
+    finding = Finding()
     _judge(finding, report)
     _judge_points(finding, report, scale)
     _judge_replays(finding, report, again)

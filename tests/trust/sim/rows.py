@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 COUNTED = frozenset({"held", "confirmed", "preparing", "active", "ending"})
 FINAL = frozenset({"ended", "cancelled", "expired", "failed", "preempted"})
@@ -22,6 +23,7 @@ SELECT r.id, r.booking_id, b.title, r.pool_id, b.side,
 FROM reservation r JOIN booking b ON b.id = r.booking_id LEFT JOIN cluster c ON c.reservation_id = r.id
 ORDER BY r.id
 """
+_POOLS = "SELECT id, share_ratio_milli, cores, memory_mib, generation FROM pool ORDER BY id"
 _PHYSICAL = """
 SELECT pool_id, start, "end", cores, memory_mib FROM inventory
 UNION ALL SELECT pool_id, start, "end", -cores, -memory_mib FROM blackout
@@ -101,18 +103,29 @@ class Claim(NamedTuple):
 
 
 class Rows:
-    """One look at everything."""
+    """One look at everything; what is counted from it is counted once."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self.reservations = [Row(*row) for row in connection.execute(_RESERVATIONS)]
-        found = connection.execute(
-            "SELECT id, share_ratio_milli, cores, memory_mib, generation FROM pool ORDER BY id"
-        )
-        self.pools = [PoolRow(*row) for row in found]
+        self._found = _found(connection)
+        self.reservations = [Row._make(row) for row in self._found[0]]
+        self.pools = [PoolRow._make(row) for row in self._found[1]]
         self.physical = [
-            Holding(pool, start, end, (cores, memory))
-            for pool, start, end, cores, memory in connection.execute(_PHYSICAL)
+            Holding(pool, start, end, (cores, memory)) for pool, start, end, cores, memory in self._found[2]
         ]
+        self.fits_from: dict[str, int] = {}
+        """By pool: from which minute on all that is firm was found to fit, for ever."""
+
+    def again(self, connection: sqlite3.Connection) -> Rows:
+        """Another look at everything: these rows themselves where every single value is still the same."""
+        return self if _found(connection) == self._found else Rows(connection)
+
+    @cached_property
+    def by_key(self) -> dict[str, list[Row]]:
+        """The reservations by the key of their booking."""
+        found: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in self.reservations:
+            found[row.key].append(row)
+        return found
 
     def claims(self, pool_id: str, *, flagged: bool, guests: bool = False, now: int = 0) -> list[Claim]:
         """What is promised of a pool; with `flagged` also what does not fit since a cut, and without the
@@ -130,6 +143,7 @@ class Rows:
             and not (r.state == "held" and r.expires_at is not None and r.expires_at <= now)
         ]
 
+    @cached_property
     def areas(self) -> Counter[tuple[str, str, str]]:
         """Amount times minutes by pool, side and kind, as the rows say; the standing reserve is left out."""
         areas: Counter[tuple[str, str, str]] = Counter()
@@ -170,6 +184,10 @@ class Rows:
             if (asked["reserved"] + asked["shared"] and taken > physical) or guests > reserve:
                 return True
         return False
+
+
+def _found(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], ...]:
+    return tuple([connection.execute(query).fetchall() for query in (_RESERVATIONS, _POOLS, _PHYSICAL)])
 
 
 def ledger_areas(connection: sqlite3.Connection) -> Counter[tuple[str, str, str]]:

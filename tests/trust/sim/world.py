@@ -17,12 +17,13 @@ from itertools import count
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from booking.allocator.cells import Granularity, boundaries
 from booking.allocator.span import Span, floor_minute, instant_of
 from booking.config import Settings
-from booking.doors import Db, Doors
+from booking.doors import Clock, Db, Doors
 from booking.errors import BookingError
 from booking.services import verify
 from booking.services.context import Context
@@ -32,6 +33,7 @@ from tests.trust.sim.clients import Client
 from tests.trust.sim.doors import SimClock, SimIds
 from tests.trust.sim.guests import Guest
 from tests.trust.sim.hub import CALM, SECOND, Aims, Chances, Hub, Violation
+from tests.trust.sim.locks import watched
 from tests.trust.sim.outside import SimOutside, Trouble
 from tests.trust.sim.processes import Beating, Installation, Served, Web
 from tests.trust.sim.promises import Promises
@@ -158,7 +160,7 @@ class World:
 
     def _doors(self) -> Doors:
         clock = SimClock(self.hub, None)
-        return Doors(clock, SimIds("audit"), _Patient(self.ground.engine, clock))
+        return Doors(clock, SimIds("audit"), _Patient(self.ground.engine, clock, self.audit))
 
     def _stir(self) -> None:
         for scheduler in self.schedulers:
@@ -222,15 +224,27 @@ class _Endless(Exception):
 
 
 class _Patient(Db):
-    """The database as the simulator itself uses it; it notices who runs in circles."""
+    """The database as the simulator itself uses it; it notices who runs in circles.
+
+    What is written through it is audited as all else: the check lets holds expire that are due at its moment.
+    """
 
     _left = 200
+
+    def __init__(self, engine: Engine, clock: Clock, audit: Audit) -> None:
+        super().__init__(engine, clock)
+        self._audit = audit
 
     def _once(self, name: str, fn: Callable[[Session], T], *, writes: bool) -> T:
         self._left -= 1
         if not self._left:
             raise _Endless(name)
-        return super()._once(name, fn, writes=writes)
+        if not writes:
+            return super()._once(name, fn, writes=writes)
+        with watched() as locks:
+            result = super()._once(name, fn, writes=writes)
+        self._audit.committed(name, None, locks)
+        return result
 
 
 class ErrorsAreFindings(logging.Handler):

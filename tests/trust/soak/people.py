@@ -8,10 +8,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import requests
 
+from booking.identity import SHELF_BYTES
 from tests.e2e.service import SECONDS, Service
 
 _STEP_SECONDS = 0.1
@@ -41,6 +43,21 @@ class People:
             done += [hands.submit(self._cycle, cycles_each) for _ in range(bookers)]
             for one in done:
                 one.result()
+
+    def fill_shelf(self) -> None:
+        """Ask for different calendars until a process keeps as many as it may: a cache that fills is no leak."""
+        size, today = 0, datetime.now(UTC).date()
+        with self._session() as session:
+            for number in count():
+                first = today + timedelta(days=number % 100)
+                window = {
+                    "from": first.isoformat(),
+                    "to": (first + timedelta(days=60 + number // 100)).isoformat(),
+                }
+                answer = self._ask(session, "GET", "api/v1/availability", params=window)
+                size += len(answer.content)
+                if size > SHELF_BYTES or answer.status_code != 200:
+                    return
 
     def _session(self) -> requests.Session:
         session = requests.Session()

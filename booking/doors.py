@@ -43,9 +43,8 @@ _READ_ONLY = "25006"
 """PostgreSQL: a write to a server, or in a transaction, that only reads."""
 SCHEMA_LOCK_SECONDS = 300
 """The same for a change of the tables, which waits for another migration to finish."""
-SCHEMA_ATTEMPTS = 20
-"""How often a change of the tables that lost to a writer is tried."""
-_DEADLOCK = "40P01"
+SCHEMA_PAUSE_SECONDS = 0.05
+"""So long those who write have the tables to themselves before a change that lost to them is tried again."""
 _STALE = "ck_pool_generation_not_negative"
 """The constraint by which the table of pools refuses what was decided on an older generation."""
 POOL_SECONDS = 0.8
@@ -288,21 +287,19 @@ def change_schema(engine: Engine, fn: Callable[[Connection], T]) -> T:
 
     On SQLite a changed table is copied and the old one dropped, which enforced foreign keys would forbid;
     they are off meanwhile, and all are checked before the commit. The wait for a lock is long. Whoever writes
-    at the same time may take its locks in another order: a deadlock that was lost is tried again.
+    at the same time may take its locks in another order: what lost to it is tried again, as long as that.
 
     :raises Unavailable: if the database cannot be reached or written.
     """
-    for attempt in range(SCHEMA_ATTEMPTS):
+    until = time.monotonic() + SCHEMA_LOCK_SECONDS
+    while True:
         try:
             return _change_schema_once(engine, fn)
         except (DBAPIError, PoolTimeoutError) as error:
-            if attempt == SCHEMA_ATTEMPTS - 1 or not _deadlocked(error):
+            lost = getattr(getattr(error, "orig", None), "sqlstate", None) in _RETRYABLE
+            if not lost or time.monotonic() > until:
                 raise _translated(error) from error
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _deadlocked(error: Exception) -> bool:
-    return getattr(getattr(error, "orig", None), "sqlstate", None) == _DEADLOCK
+        time.sleep(SCHEMA_PAUSE_SECONDS)
 
 
 def _change_schema_once(engine: Engine, fn: Callable[[Connection], T]) -> T:

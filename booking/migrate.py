@@ -14,12 +14,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from booking.doors import Db, SystemClock, change_schema
 from booking.resources import migrations_path
 
+_WAIT_SECONDS = 2
+"""The wait for the tables; less than a request waits for a lock (`postgres.SERVING_LOCK_SECONDS`)."""
 _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS alembic_version "
     "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
@@ -126,12 +128,28 @@ def _migrate(engine: Engine, act: Callable[[Config], None]) -> None:
             # Held until the commit; readers are not stopped. SQLite took its only write lock at the start.
             connection.exec_driver_sql("LOCK TABLE alembic_version IN SHARE ROW EXCLUSIVE MODE")
         _refuse_newer(connection)
+        if connection.dialect.name == "postgresql":
+            _lock_tables(connection)
         config = _config()
         config.attributes["connection"] = connection
         act(config)
 
     _make_version_table(engine)
     change_schema(engine, migrate)
+
+
+def _lock_tables(connection: Connection) -> None:
+    """Lock every table, so that from here on nobody can make this transaction wait, or wait for it crosswise.
+
+    Whoever writes locks what is referred to before what refers to it, nearly always; so does this. It lets
+    go and tries again rather than hold up those who came after it behind somebody who is slow.
+    """
+    names = [name for name, _ in inspect(connection).get_sorted_table_and_fkc_names() if name]
+    quote = connection.dialect.identifier_preparer.quote
+    listed = ", ".join(quote(name) for name in names if name != "alembic_version")
+    if listed:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
+        connection.exec_driver_sql(f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
 
 
 def _make_version_table(engine: Engine) -> None:

@@ -275,6 +275,31 @@ def test_a_migration_that_begins_while_another_makes_the_first_table_waits_for_i
     assert migrate.is_current(empty)
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("empty_url", ["postgres"], indirect=True)
+def test_a_migration_that_waits_for_somebody_slow_holds_up_nobody_else_for_long(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "_WAIT_SECONDS", 0.2)
+    migrate.upgrade(empty, "0001")
+    answered = []
+    with empty.connect() as slow:
+        slow.execute(text("SELECT count(*) FROM account"))
+
+        def others() -> None:
+            try:
+                for _ in range(3):
+                    until_somebody_waits(empty)
+                    with empty.connect() as other:
+                        answered.append(other.scalar(text("SELECT count(*) FROM account")))
+            finally:
+                slow.rollback()
+
+        in_threads(lambda: migrate.upgrade(empty), others)
+    assert answered == [0, 0, 0]
+    assert migrate.is_current(empty)
+
+
 def until_somebody_waits(engine: Engine) -> None:
     """Return once a transaction of PostgreSQL waits for another."""
     waiting = text(

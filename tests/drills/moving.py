@@ -79,7 +79,15 @@ class Writers:
 
 def up_and_down(url: str, revision: str, rows: int = 100) -> Moved:
     """From a revision with data to the newest and back, with writers of that revision at work all the time."""
-    engine, moved = open_engine(url), Moved(revision)
+    engine = open_engine(url)
+    try:
+        return _up_and_down(engine, url, revision, rows)
+    finally:
+        engine.dispose()
+
+
+def _up_and_down(engine: Engine, url: str, revision: str, rows: int) -> Moved:
+    moved = Moved(revision)
     migrate.upgrade(engine, revision)
     tables = _tables(engine)
     held = _fill(engine, tables, rows)
@@ -92,7 +100,6 @@ def up_and_down(url: str, revision: str, rows: int = 100) -> Moved:
         held += writers.kept
         moved.written += len(writers.kept)
         moved.lost += _lost(engine, tables, held)
-    engine.dispose()
     return moved
 
 

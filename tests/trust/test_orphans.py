@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +109,20 @@ def test_a_service_killed_while_it_makes_a_cluster_is_followed_by_one_that_makes
         assert awaited(lambda: place.provisioner.observe(NAME).state is ClusterState.READY)
         (guardian,) = count(place).guardians[FOLDER]
         assert guardian in begun
+
+
+def test_a_namespace_that_was_counted_keeps_its_number_until_it_is_counted_again(tmp_path: Path) -> None:
+    words = ["unshare", "--fork", "--pid", "--mount-proc", "stat", "--dereference", "--format=%i"]
+    with machine(tmp_path / "place", None) as place:
+        place.cluster(NAME)
+        assert count(place).processes.keys() == {FOLDER}
+        (number,) = place.counter.namespaces
+        place.provisioner.teardown(NAME, grace=timedelta(0))
+        assert awaited(lambda: place.provisioner.observe(NAME).state is ClusterState.ABSENT)
+        others = {int(subprocess.check_output([*words, "/proc/self/ns/pid"])) for _ in range(20)}
+        assert number not in others
+        assert awaited(lambda: not count(place).processes)
+        assert place.counter.namespaces == set()
 
 
 def test_clusters_of_others_are_neither_listed_nor_touched(tmp_path: Path) -> None:

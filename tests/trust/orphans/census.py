@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+import weakref
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,31 +30,52 @@ class Census:
     """The folder of everything that listens, by inode: unlike its port, that is never used again."""
 
 
+class _Namespace:
+    """A process namespace held open: numbers are used again, but not while somebody holds the one that has it."""
+
+    def __init__(self, handle: int, number: int) -> None:
+        self.number = number
+        self.cluster = ""
+        self.close = weakref.finalize(self, os.close, handle)
+
+
 class Counter:
-    """Counts the clusters under `home`; whose processes left their family is found by the namespaces it had."""
+    """Counts the clusters under `home`; whose processes left their family is found by the namespaces it had.
+
+    Any thread may count. A namespace that lives is held open, so that no other cluster's can get its number.
+    """
 
     def __init__(self, home: Path) -> None:
         self._workspaces = home / "workspaces"
         self._mark = re.compile(re.escape(str(self._workspaces)).encode() + rb"/(bk-[a-z0-9]+)(?=[/\0])")
-        self._namespaces: dict[str, str] = {}
-        self._own = {_namespace(os.getpid()), ""}
+        self._lock = threading.Lock()
+        self._namespaces: dict[int, _Namespace] = {}
+        own = _open_namespace(os.getpid())
+        self._own = own.number if own else 0
 
     def count(self, *, sockets: bool = False) -> Census:
         """Look at every process of the machine once."""
+        with self._lock:
+            return self._counted(sockets)
+
+    def _counted(self, sockets: bool) -> Census:
         table = processes.table()
         found: dict[str, set[int]] = defaultdict(set)
         guards: dict[str, set[int]] = defaultdict(set)
+        alive: set[int] = set()
         for pid, process in table.items():
             if process.state in "ZX":
                 continue
             words, name = _read(pid, "cmdline"), ""
             if marked := self._mark.search(_read(pid, "environ") + b"\0" + words + b"\0"):
                 name = marked.group(1).decode()
-            name = self._by_namespace(pid, name)
+            name = self._by_namespace(pid, name, alive)
             if name:
                 found[name].add(pid)
                 if GUARDIAN.encode() in words.split(b"\0"):
                     guards[name].add(pid)
+        for number in self._namespaces.keys() - alive:
+            self._namespaces.pop(number).close()
         census = Census(_identified(found, table), {}, self.folders())
         census.guardians = _identified({n: _outermost(pids, table) for n, pids in guards.items()}, table)
         if sockets:
@@ -61,17 +84,29 @@ class Counter:
                 census.sockets |= dict.fromkeys(_sockets_of(pids) & listening, name)
         return census
 
+    @property
+    def namespaces(self) -> set[int]:
+        """The numbers of the process namespaces of clusters that lived at the last count."""
+        return set(self._namespaces)
+
     def folders(self) -> set[str]:
         return {path.name for path in self._workspaces.glob("bk-*")}
 
-    def _by_namespace(self, pid: int, name: str) -> str:
+    def _by_namespace(self, pid: int, name: str, alive: set[int]) -> str:
         """The cluster whose process namespace this process is in, whatever it says of itself."""
-        namespace = _namespace(pid)
-        if namespace in self._own:
+        number = _namespace_number(pid)
+        if number in (0, self._own):
             return name
-        if name:
-            self._namespaces[namespace] = name
-        return self._namespaces.get(namespace, name)
+        if number not in self._namespaces and name:
+            opened = _open_namespace(pid)
+            if opened and opened.number == number:  # otherwise another process has its number by now
+                opened.cluster = name
+                self._namespaces[number] = opened
+        known = self._namespaces.get(number)
+        if known is None:
+            return name
+        alive.add(number)
+        return known.cluster
 
 
 def mounts_of(home: Path) -> int:
@@ -124,11 +159,20 @@ def _identified(found: dict[str, set[int]], table: dict[int, Process]) -> dict[s
     return {name: {Identity(pid, table[pid].start, boot) for pid in pids} for name, pids in found.items()}
 
 
-def _namespace(pid: int) -> str:
+def _namespace_number(pid: int) -> int:
+    """The number of its process namespace; 0 where it is gone."""
     try:
-        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+        return Path(f"/proc/{pid}/ns/pid").stat().st_ino
     except OSError:
-        return ""
+        return 0
+
+
+def _open_namespace(pid: int) -> _Namespace | None:
+    try:
+        handle = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+    except OSError:
+        return None
+    return _Namespace(handle, os.fstat(handle).st_ino)
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Table, delete, insert, inspect, select, update
+from sqlalchemy import JSON, Connection, Table, bindparam, delete, insert, inspect, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from booking import migrate
@@ -141,9 +141,10 @@ def _revoked(connection: Connection) -> list[tuple[str, datetime]]:
     return [(token_id, at) for token_id, at in connection.execute(query) if at is not None]
 
 
-def _revoke(connection: Connection, revoked: Iterable[tuple[str, datetime]]) -> None:
-    for token_id, at in revoked:
-        connection.execute(_VALID.where(Token.id == token_id).values(revoked_at=at))
+def _revoke(connection: Connection, revoked: Sequence[tuple[str, datetime]]) -> None:
+    if revoked:
+        change = _VALID.where(Token.id == bindparam("token")).values(revoked_at=bindparam("at"))
+        connection.execute(change, [{"token": token_id, "at": at} for token_id, at in revoked])
 
 
 def _unused(now: datetime) -> int:

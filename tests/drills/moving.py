@@ -112,12 +112,10 @@ def _tables(engine: Engine) -> list[Table]:
 def _fill(engine: Engine, tables: Sequence[Table], rows: int) -> Kept:
     kept: Kept = []
     with engine.begin() as connection:
-        for number in range(1, rows + 1):
-            for table in tables:
-                if number == 1 or table.name not in _ONCE:
-                    row = valid(table, number)
-                    put(connection, table, row)  # those that it refers to stand before it
-                    kept.append((table.name, row))
+        for table in tables:  # those that it refers to stand before it
+            many = [valid(table, number) for number in range(1, 2 if table.name in _ONCE else rows + 1)]
+            put(connection, table, *many)
+            kept += [(table.name, row) for row in many]
     return kept
 
 

@@ -41,9 +41,9 @@ def valid(table: Table, number: int) -> dict[str, Any]:
     return row
 
 
-def put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
-    """Insert the row as it stands, past every type and default of the models."""
-    connection.execute(insert(lightweight(table.name, *(column(name) for name in row))).values(row))
+def put(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
+    """Insert the rows as they stand, past every type and default of the models."""
+    connection.execute(insert(lightweight(table.name, *(column(name) for name in rows[0]))), rows)
 
 
 def put_parents(connection: Connection, table: Table, number: int) -> None:

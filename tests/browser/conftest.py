@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 from booking import create_app
 from booking.config import Settings
@@ -21,6 +21,9 @@ from tests.support import browser
 from tests.support.pages import PASSWORD, PageSite, make_page_site
 from tests.support.served import served
 
+_PATIENCE = 15_000
+"""Milliseconds that an act, or what is expected, may take: this machine does other things too."""
+expect.set_options(timeout=_PATIENCE)
 _WATCH = """document.addEventListener('securitypolicyviolation', (event) =>
     console.error(`CSP ${event.violatedDirective} ${event.blockedURI}`))"""
 
@@ -117,7 +120,7 @@ def visit(chromium: Browser, url: str) -> Iterator[Open]:
         def open_window(name: str | None = None, **options: Any) -> Visitor:
             context: BrowserContext = chromium.new_context(**({"locale": "en-GB"} | options))
             stack.callback(context.close)
-            context.set_default_timeout(15000)
+            context.set_default_timeout(_PATIENCE)
             if options.get("java_script_enabled", True):
                 context.add_init_script(_WATCH)
             visitor = Visitor(context.new_page(), url)

@@ -20,6 +20,11 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from booking.doors import Db, SystemClock, change_schema
 from booking.resources import migrations_path
 
+_OWNED = (
+    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() "
+    "AND tablename <> 'alembic_version' AND pg_has_role(tableowner, 'USAGE')"
+)
+"""What only owners may do needs no lock on what belongs to others, and none is to be had."""
 _WAIT_SECONDS = 2
 """The wait for the tables; less than a request waits for a lock (`postgres.SERVING_LOCK_SECONDS`)."""
 _VERSION_TABLE = (
@@ -139,15 +144,15 @@ def _migrate(engine: Engine, act: Callable[[Config], None]) -> None:
 
 
 def _lock_tables(connection: Connection) -> None:
-    """Lock every table, so that from here on nobody can make this transaction wait, or wait for it crosswise.
+    """Lock every table that is ours, so that from here on nobody makes this transaction wait, nor crosswise.
 
     Whoever writes locks what is referred to before what refers to it, nearly always; so does this. It lets
     go and tries again rather than hold up those who came after it behind somebody who is slow.
     """
-    names = [name for name, _ in inspect(connection).get_sorted_table_and_fkc_names() if name]
-    quote = connection.dialect.identifier_preparer.quote
-    listed = ", ".join(quote(name) for name in names if name != "alembic_version")
-    if listed:
+    owned = set(connection.exec_driver_sql(_OWNED).scalars())
+    names = [n for n, _ in inspect(connection).get_sorted_table_and_fkc_names() if n and n in owned]
+    if names:
+        listed = ", ".join(map(connection.dialect.identifier_preparer.quote, names))
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT_SECONDS}s'")
         connection.exec_driver_sql(f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
 

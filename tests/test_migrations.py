@@ -300,6 +300,29 @@ def test_a_migration_that_waits_for_somebody_slow_holds_up_nobody_else_for_long(
     assert migrate.is_current(empty)
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("empty_url", ["postgres"], indirect=True)
+def test_tables_of_others_beside_ours_are_left_alone(empty: Engine, opened: Opened) -> None:
+    name = f"booking_{uuid4().hex}"
+    with empty.begin() as connection:
+        for words in (
+            "CREATE TABLE theirs (id INTEGER)",
+            f"CREATE ROLE {name} LOGIN",
+            f"GRANT ALL ON SCHEMA public TO {name}",
+        ):
+            connection.exec_driver_sql(words)
+    ours = opened(empty.url.set(username=name).render_as_string(hide_password=False))
+    try:
+        migrate.upgrade(ours, "0001")
+        migrate.upgrade(ours)
+        assert migrate.is_current(ours)
+    finally:
+        ours.dispose()
+        with empty.begin() as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {name}")
+            connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
 def until_somebody_waits(engine: Engine) -> None:
     """Return once a transaction of PostgreSQL waits for another."""
     waiting = text(

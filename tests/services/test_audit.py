@@ -42,11 +42,12 @@ def audited(site: Site) -> dict[str, str]:
     return audit.audit(site.ctx, epoch)
 
 
-def plant_a_third(site: Site) -> None:
+def plant_a_third(site: Site, pool: str = "pool") -> None:
     """A claim that no promise made: a row, and nothing in the ledger."""
 
     def write(session: Session) -> None:
-        model = session.scalars(select(Reservation)).first()
+        of_pool = select(Reservation).join(Pool, Pool.id == Reservation.pool_id).where(Pool.name == pool)
+        model = session.scalars(of_pool).first()
         assert model is not None
         values = {c.name: getattr(model, c.name) for c in Reservation.__table__.columns} | {"id": "planted"}
         session.add(Reservation(**values))
@@ -78,6 +79,17 @@ def test_an_oversold_hour_closes_the_pool_until_it_is_gone(full: Site) -> None:
         "pool.closed",
         "pool.opened",
     ]
+
+
+def test_each_pool_is_looked_at_and_only_the_one_at_fault_is_closed(full: Site) -> None:
+    for name in ("another", "second", "zone"):
+        full.pool(8, name=name)
+    for name in ("eve", "fay"):
+        full.book(full.person(name), "half", SPAN, pool="zone")
+    plant_a_third(full, "zone")
+    assert audited(full).keys() == {"zone"}
+    assert audit.closed(full.ctx).keys() == {"zone"}
+    full.book(full.person("cat"), "half", LATER, pool="pool")
 
 
 def test_a_closed_pool_keeps_and_gives_back_but_promises_nothing(full: Site) -> None:

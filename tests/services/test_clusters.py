@@ -97,6 +97,9 @@ def test_a_cluster_is_ready_at_the_start_and_gone_at_the_end(world: World) -> No
     world.run(LATER.end - world.clock.now(), step=5 * SECOND)
     assert world.state(made.id) is State.ENDED
     assert world.outside.inventory() == frozenset()
+    cluster = world.site.only(made.id).cluster
+    assert cluster is not None
+    assert cluster.endpoints == []
     assert (world.made("created"), world.made("destroyed")) == (1, 1)
     assert verify.differences(world.site.ctx) == []
 
@@ -273,6 +276,16 @@ def test_one_that_never_becomes_ready_is_made_again_and_then_fails(doors: Doors,
     world.run(timedelta(minutes=20), step=5 * SECOND)
     assert world.state(made.id) is State.FAILED
     assert "not ready within" in world.detail(made.id)
+    assert world.outside.inventory() == frozenset()
+
+
+def test_one_that_was_not_ready_by_its_end_has_failed(doors: Doors, clock: TestClock) -> None:
+    clock.advance(timedelta(minutes=52))
+    world = World(doors, clock, timedelta(days=1))
+    made = world.site.book(world.ann, "half", Span(START, START + HOUR))
+    world.run(timedelta(minutes=9), step=5 * SECOND)
+    assert world.state(made.id) is State.FAILED
+    assert world.site.only(made.id).end_reason == "it was not ready before its end"
     assert world.outside.inventory() == frozenset()
 
 

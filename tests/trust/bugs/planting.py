@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,20 @@ class Spade:
         """The same in every module that has imported it."""
         for owner in owners:
             self.plant(owner, name, value)
+
+    def rewrite(self, owner: Any, name: str, old: str, new: str) -> None:
+        """Change a few words of a function or method.
+
+        :raises ValueError: if the words are not there exactly once: the code has moved on.
+        """
+        function = vars(owner)[name]
+        source = textwrap.dedent(inspect.getsource(function))
+        if source.count(old) != 1:
+            raise ValueError(f"{name}: {source.count(old)} times {old!r}")
+        made: dict[str, Any] = {}
+        code = compile("from __future__ import annotations\n" + source.replace(old, new), name, "exec")
+        exec(code, inspect.getmodule(function).__dict__, made)  # the words are ours
+        self.plant(owner, name, made[name])
 
     def clean(self) -> None:
         while self._before:

@@ -24,6 +24,8 @@ class Admin(Client):
                 self.share()
             elif self.rows and lot < 0.5:
                 self.give_back()
+            elif self.rows and lot < 0.65:
+                self.move()
             else:
                 self.take_away()
 
@@ -46,6 +48,14 @@ class Admin(Client):
         row = self.dice.choice(sorted(self.rows))
         self.edit(Edit(self.rows[row], Blackout, row, None, OnConflict.KEEP))
         self.rows.pop(row, None)
+
+    def move(self) -> None:
+        """Another span and size for a blackout that is there."""
+        row, edges = self.dice.choice(sorted(self.rows)), self.town.edges
+        start = min(self.town.hour() + self.dice.randint(0, 3), len(edges) - 2)
+        span = Span(edges[start], edges[min(start + self.dice.randint(1, 4), len(edges) - 1)])
+        holding = Holding(span, Resources(self.dice.randint(1, 8), 1024 * self.dice.randint(0, 8)), "moved")
+        self.edit(Edit(self.rows[row], Blackout, row, holding, OnConflict.KEEP))
 
     def edit(self, wanted: Edit) -> None:
         status, row = self.town.call("capacity", lambda ctx: _row(ctx, self, wanted))

@@ -13,6 +13,7 @@ from booking.errors import NoCapacity
 from booking.services.availability import Answer
 from tests.trust.sim.calendar import wrong_cells
 from tests.trust.sim.hub import Hub, Process
+from tests.trust.sim.line import Line
 from tests.trust.sim.lives import Lives
 from tests.trust.sim.locks import Locks
 from tests.trust.sim.outlook import Outlook
@@ -25,6 +26,8 @@ from tests.trust.sim.rows import (
     holder,
     journal_length,
     ledger_areas,
+    nameless,
+    untended,
 )
 
 FENCED = frozenset(
@@ -40,6 +43,8 @@ FENCED = frozenset(
     }
 )
 """The transactions that only the leader may commit."""
+_TENDED = 65_000_000
+"""Within so many microseconds what ends is asked after again; a minute, and what clocks differ by."""
 _FOREVER = minute_of(EPOCH + timedelta(days=365 * 100))
 
 
@@ -56,6 +61,7 @@ class Audit:
         self.asking: dict[str, tuple[str, list[Claim]]] = {}
         """By the name of a task: the pool and the claims that its request would add."""
         self.lives = Lives(connection, settings, promises)
+        self.line = Line(hub, connection, settings)
         self.outlook = Outlook(hub, connection, settings, self.lives)
         self._rows = Rows(connection)
         self.outlook.known = {row.id: row for row in self._rows.reservations}
@@ -88,6 +94,7 @@ class Audit:
             self.hub.violate("what is changed is locked first", f"{name}: {fault}")
         if self._rows is not before:
             self.outlook.known = {row.id: row for row in self._rows.reservations}
+        self.line.note_changes(self._rows)
         self._once_for_each_request(name)
         self.stirred()
 
@@ -139,7 +146,9 @@ class Audit:
             )
         for before, row in self._changed:
             yield from self._moved(name, before, row, micros)
-        yield from self._unwritten()
+        for reservation_id, phase in untended(self.connection, micros + _TENDED):
+            yield "clusters are tended", f"{reservation_id} is {phase}"
+        yield from self._unwritten(name)
         yield from self.promises.broken(self._rows.by_key)
 
     def _moved(self, name: str, before: Row | None, row: Row, now: int) -> Iterator[tuple[str, str]]:
@@ -149,13 +158,15 @@ class Audit:
             self.counts[f"to {row.state}"] += 1
         yield from self.lives.faults(name, before, row, now)
 
-    def _unwritten(self) -> Iterator[tuple[str, str]]:
+    def _unwritten(self, name: str) -> Iterator[tuple[str, str]]:
         """Each change of a state is in the journal, by the transaction that made it."""
         changed = sum(before is not None and row.state != before.state for before, row in self._changed)
         made = len({row.booking_id for before, row in self._changed if before is None})
         length = journal_length(self.connection)
         if length - self._journal < changed + made:
             yield "each change is in the journal", f"{length - self._journal} entries for {changed + made}"
+        if name in ("confirm", "cancel", "capacity") and nameless(self.connection, self._journal):
+            yield "the journal says who did it", name
         self._journal = length
 
     def _oversold(self, name: str, now: int) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,8 @@ from tests.trust.sim.waiters import Waiter
 
 _SURELY = 23 * 3600 * SECOND
 """So long a key is kept, whatever the clocks say."""
+_SKEW = timedelta(seconds=2)
+"""More than any clock is ahead or behind."""
 
 
 class Client:
@@ -86,9 +88,17 @@ class Client:
             (str(wanted.pool), claims),
         )
         self.booked(promise, answer)
+        if answer[0] == 422 and self._in_time(wanted):
+            self.hub.violate("nothing is refused that is well-formed", f"{promise.key}: {answer[1]}")
         if answer == (409, NoCapacity.code) and not promise.waits and self.dice.random() < 0.8:
             promise.waits = True
             self.hub.spawn(f"{promise.key} waits", None, Waiter(self.town, self.actor, wanted).wait)
+
+    def _in_time(self, wanted: BookingRequest) -> bool:
+        """Whether the hour in which it begins is not over even now, so that it was not when it was decided."""
+        begins = min(span.start for span in wanted.spans)
+        over = next(edge for edge in self.town.edges if edge > begins)
+        return over > self.hub.now + _SKEW
 
     def booked(self, promise: Promise, answer: Answer) -> None:
         if answer[0] == 201:

@@ -31,6 +31,8 @@ class Guest(Client):
         self.request(
             key, BookingRequest("tiny", Sharing.SHARED, (span,), pool=self.town.pools[0], title=key), "level0"
         )
+        if self.mine[-1].answered and self.dice.random() < 0.5:
+            self.extend()
         if self.dice.random() < 0.5:
             self.hub.sleep(self.dice.randrange(7200) * SECOND)
             for promise in self.mine:

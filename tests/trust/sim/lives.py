@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from booking.config import Settings
 from tests.trust.sim.outside import SimOutside
 from tests.trust.sim.promises import Promises
-from tests.trust.sim.rows import Row, awaits_warning
+from tests.trust.sim.rows import COUNTED, LIVE, Row, awaits_warning
 
 _FOLLOWS = {
     "held": {"confirmed", "expired", "cancelled"},
@@ -21,6 +21,8 @@ _BEGINS = {"book": ("held", "confirmed"), "offer": ("held",)}
 """How a row begins, by the transaction that makes it."""
 _SPAN_MOVERS = frozenset({"change", "cancel", "capacity", "leave", "end account"})
 _MINUTE = 60_000_000
+_LONGEST = 4 * 60
+"""So many minutes level 0 may have something at once."""
 
 
 class Lives:
@@ -33,15 +35,16 @@ class Lives:
         """Clusters that may be there, or look as if they were not, without anybody's fault."""
         self._since: dict[str, int] = {}
         """Since when a reservation has been live."""
+        self._ended_as: dict[str, str] = {}
+        """What a reservation was when it began to end."""
 
     def faults(self, name: str, before: Row | None, row: Row, now: int) -> Iterator[tuple[str, str]]:
         """What is wrong with a change made by the transaction of that name."""
+        yield from self._span(name, before, row, now)
         if before is None:
             if row.state not in _BEGINS.get(name, ()):
                 yield "only legal states", f"{row.id} begins as {row.state}"
             return
-        if row.start != before.start or (row.end != before.end and name not in _SPAN_MOVERS):
-            yield "only people move spans", row.id
         if row.state == before.state:
             return
         if row.state not in _FOLLOWS.get(before.state, set()):
@@ -51,9 +54,23 @@ class Lives:
             yield "nothing happens before or after its time", f"{row.id} is {row.state}: {fault}"
         yield from self._ends(name, before, row, now)
 
+    def _span(self, name: str, before: Row | None, row: Row, now: int) -> Iterator[tuple[str, str]]:
+        if row.side == "level0" and row.end - row.start > _LONGEST and row.state in COUNTED:
+            yield "no level has more than it may", f"{row.id} from {row.start} to {row.end}"
+        if before is None:
+            return
+        if row.start != before.start or (row.end != before.end and name not in _SPAN_MOVERS):
+            yield "only people move spans", row.id
+        if row.end < before.end and row.state in LIVE and row.end * _MINUTE <= now:
+            yield "nothing is given back while it runs", f"{row.id} ends at {row.end} and is {row.state}"
+
     def _ends(self, name: str, before: Row, row: Row, now: int) -> Iterator[tuple[str, str]]:
         if row.state == "preparing":
             self._since.setdefault(row.id, now)
+        if row.state == "ending":
+            self._ended_as[row.id] = before.state
+        if row.state == "ended" and self._ended_as.get(row.id) != "active":
+            yield "what never ran has not ended well", f"{row.id} was {self._ended_as.get(row.id)}"
         ended = (before.state, row.state, name) == ("active", "ending", "work")
         told = (before.end - self.settings.warning_minutes) * _MINUTE
         late = ended and not before.warned_at and self._since[row.id] < told

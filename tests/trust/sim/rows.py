@@ -212,10 +212,32 @@ def journal_length(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(rowid), 0) FROM journal").fetchone()[0])
 
 
+_ASTRAY = """
+SELECT reservation_id, phase FROM cluster
+WHERE (phase = 'stopping' AND look_at > ?) OR (phase IN ('wanted', 'gone', 'failed') AND endpoints <> '[]')
+"""
+
+
+def untended(connection: sqlite3.Connection, latest: int) -> list[tuple[str, str]]:
+    """Clusters that end and are not looked at by `latest`, and those that are not there but have endpoints."""
+    return connection.execute(_ASTRAY, (latest,)).fetchall()
+
+
 def left_behind(connection: sqlite3.Connection, before: int) -> list[str]:
     """The reservations that still stand although their visitor left or was over by `before`."""
     found = connection.execute(_LEFT, (before,))
     return [name for name, state in found if state in COUNTED and state != "ending"]
+
+
+_NAMELESS = """
+SELECT 1 FROM journal WHERE rowid > ? AND account_id IS NULL
+AND action IN ('reservation.confirmed', 'reservation.cancelled', 'reservation.ending')
+"""
+
+
+def nameless(connection: sqlite3.Connection, since: int) -> bool:
+    """Whether a later entry of the journal does not say who confirmed or ended something."""
+    return connection.execute(_NAMELESS, (since,)).fetchone() is not None
 
 
 def awaits_warning(connection: sqlite3.Connection, reservation_id: str) -> bool:

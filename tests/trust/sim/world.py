@@ -25,7 +25,7 @@ from booking.allocator.span import Span, floor_minute, instant_of
 from booking.config import Settings
 from booking.doors import Clock, Db, Doors
 from booking.errors import BookingError
-from booking.services import verify
+from booking.services import snapshots, verify
 from booking.services.context import Context
 from tests.trust.sim.admin import Admin
 from tests.trust.sim.audit import Audit
@@ -43,6 +43,8 @@ from tests.trust.sim.town import Town
 T = TypeVar("T")
 PEACE = 120 * SECOND
 """How long after the last fault everything must be as it should."""
+_SNAPSHOTS = 5
+"""After so many generations a snapshot is taken: a run has some hundreds, and its processes often start."""
 _HOUR = 3600 * SECOND
 _MINUTE = 60 * SECOND
 _ROUND = 10 * 60 * SECOND
@@ -146,6 +148,9 @@ class World:
             floor_minute(hub.start), floor_minute(hub.start + timedelta(hours=self.weather.hours + 8))
         )
         edges = [instant_of(edge) for edge in boundaries(ZoneInfo(zone), window, Granularity.HOUR)]
+        for edge in edges:
+            if edge.astimezone(ZoneInfo(zone)).minute:
+                hub.violate("cells are local hours", f"{edge.isoformat()} in {zone}")
         moments = [dice.randrange(int(end * 0.9)) // (60 * SECOND) * 60 * SECOND for _ in range(8)]
         town = Town(hub, self.webs, self.promises, self.ground.pools, edges, moments, self.weather.begins)
         actors = self.ground.actors
@@ -189,11 +194,17 @@ class World:
     def _rest(self, until: int) -> None:
         """Everything comes to rest; what ended only at the last moment has a minute more."""
         self.hub.run(until)
-        restless = self.audit.outlook.unsettled()
+        restless = self._restless()
         if restless:
             self.hub.run(until + _MINUTE)
-            for invariant, detail in sorted(restless & self.audit.outlook.unsettled()):
+            for invariant, detail in sorted(
+                restless & (self.audit.outlook.unsettled() | self.audit.line.unserved())
+            ):
                 self.hub.violate(invariant, detail)
+
+    def _restless(self) -> set[tuple[str, str]]:
+        """What should have come to rest and has not."""
+        return self.audit.outlook.unsettled() | self.audit.line.unserved()
 
     def _patrol(self) -> None:
         """Every ten minutes; every two hours with the service's own check."""
@@ -276,6 +287,14 @@ class ErrorsAreFindings(logging.Handler):
 
 def simulate(seed: int, hours: float | None = None, aims: Aims = ()) -> Result:
     """Run one seed; with aims, these fates are met where their points are passed."""
+    kept, snapshots.EVERY = snapshots.EVERY, _SNAPSHOTS
+    try:
+        return _simulated(seed, hours, aims)
+    finally:
+        snapshots.EVERY = kept
+
+
+def _simulated(seed: int, hours: float | None, aims: Aims) -> Result:
     try:
         world = World(seed, hours, aims)
     except BookingError as error:

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LOOKS = 1200
+LOOKS = 2400
 STEP_SECONDS = 0.1
 
 
 def eventually(look: Callable[[], T], *, looks: int = LOOKS) -> T:
-    """The first truthy answer of `look`; at most two minutes by default.
+    """The first truthy answer of `look`; at most four minutes by default.
 
     :raises AssertionError: with the last answer, if none came.
     """

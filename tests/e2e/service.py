@@ -18,7 +18,7 @@ from tests.adapters.machine import running
 from tests.adapters.waiting import eventually
 
 PROGRAM = Path(sys.executable).with_name("booking")
-SECONDS = 60.0
+SECONDS = 120.0
 IMAGINED = {"BOOKING_PROVISIONER": "null", "BOOKING_TICK_SECONDS": "0.2", "BOOKING_WORKERS": "1"}
 """Settings whose clusters are imagined."""
 _URL = re.compile(r"Serving at (\S+)")

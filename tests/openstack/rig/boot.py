@@ -70,6 +70,7 @@ class _Boot:
         for future in furniture:
             future.result()
         self._as_admin(catalog.cluster_template).result()
+        self._cloud.await_conductor()
         self._done("everything")
         lines = [f"{seconds:6.1f} s  {step}" for step, seconds in self._cloud.steps.items()]
         (self._layout.folder / "log" / "boot.log").write_text("\n".join([*lines, ""]))

@@ -67,8 +67,15 @@ class Cloud:
 
     def await_manager(self) -> None:
         """Wait until Blazar's manager listens; what its API sends before is lost, and answered after a minute."""
-        manager = self.process("blazar-manager")
-        manager.await_answer(lambda: "Queue.declare: blazar.manager" in manager.said())
+        self._await_listening("blazar-manager", "blazar.manager")
+
+    def await_conductor(self) -> None:
+        """Wait until Magnum's conductor listens; what its API sends before is lost, and nobody learns of it."""
+        self._await_listening("magnum-conductor", "magnum-conductor")
+
+    def _await_listening(self, name: str, queue: str) -> None:
+        daemon = self.process(name)
+        daemon.await_answer(lambda: f"Queue.declare: {queue}" in daemon.said())
 
     def start(self, process: Process) -> Process:
         """Start a further process, which ends with the cloud."""

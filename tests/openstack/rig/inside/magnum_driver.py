@@ -25,7 +25,7 @@ class ServersDriver(driver.Driver):
         return [{"server_type": "vm", "os": "ubuntu", "coe": "kubernetes"}]
 
     def create_cluster(self, context: Any, cluster: Any, cluster_create_timeout: int) -> None:
-        cluster.stack_id = f"rig-{cluster.uuid}"
+        cluster.stack_id = _stack(cluster)
         self._converge(context, cluster)
 
     def update_cluster(
@@ -101,10 +101,16 @@ def _status(cluster: Any, servers: list[str]) -> str:
 def _wanted(cluster: Any) -> dict[str, Any]:
     """The names of its nodes, each with its group."""
     return {
-        f"{cluster.stack_id}-{group.role}-{number}": group
+        f"{_stack(cluster)}-{group.role}-{number}": group
         for group in cluster.nodegroups
         for number in range(group.node_count)
     }
+
+
+def _stack(cluster: Any) -> str:
+    # Magnum saves a cluster's stack_id only after all its servers are made, and looks after it every ten seconds
+    # meanwhile: names that came from there would make the first servers look as if nobody wanted them.
+    return f"rig-{cluster.uuid}"
 
 
 def _servers(compute: Any, cluster: Any) -> dict[str, Any]:

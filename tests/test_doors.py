@@ -53,9 +53,11 @@ def impatient(database_url: str) -> Iterator[Engine]:
     engine = prepare_engine(create_engine(database_url))
 
     @event.listens_for(engine, "connect")
-    def hurry(connection: Any, _: object) -> None:
-        sqlite = engine.dialect.name == "sqlite"
-        connection.cursor().execute("PRAGMA busy_timeout=0" if sqlite else "SET lock_timeout='10ms'")
+    def hurry(connection: Any, record: Any) -> None:
+        if engine.dialect.name == "sqlite":
+            record.info[sqlite.LOCK_SECONDS_OF] = 0
+            return
+        connection.cursor().execute("SET lock_timeout='10ms'")
         connection.commit()
 
     yield engine

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.trust.bugs import counting, edges, locking, making, promising, slips
+from tests.trust.bugs import counting, edges, locking, making, promising, slips, waiting
 from tests.trust.bugs.planting import BUGS
 
-FILES = (promising, counting, making, locking, edges, slips)
+FILES = (promising, counting, making, locking, edges, slips, waiting)
 
 __all__ = ["BUGS", "FILES"]

@@ -94,7 +94,6 @@ class Audit:
             self.hub.violate("what is changed is locked first", f"{name}: {fault}")
         if self._rows is not before:
             self.outlook.known = {row.id: row for row in self._rows.reservations}
-        self.line.note_changes(self._rows)
         self._once_for_each_request(name)
         self.stirred()
 
@@ -112,6 +111,8 @@ class Audit:
 
     def read(self, name: str, process: Process | None, found: object) -> None:
         """Is it true what the calendar says?"""
+        if name == "waiting line" and process is not None:
+            self.line.look(process.name)
         if isinstance(found, Answer):
             self.counts["calendars"] += 1
             rows, since = self._rows.again(self.connection), self.hub.now_of(process) - EPOCH
@@ -148,6 +149,8 @@ class Audit:
             yield from self._moved(name, before, row, micros)
         for reservation_id, phase in untended(self.connection, micros + _TENDED):
             yield "clusters are tended", f"{reservation_id} is {phase}"
+        by = process.name if process is not None else None
+        yield from self.line.faults(name, by, self._rows, self._changed, micros)
         yield from self._unwritten(name)
         yield from self.promises.broken(self._rows.by_key)
 

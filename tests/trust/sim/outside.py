@@ -1,7 +1,7 @@
 """The outside world: the twin of a provisioner, with everything that real ones do wrong.
 
-Answers are lost, what was refused as too slow lands later, lists and looks are seconds old, and calls fail
-for a moment.
+Answers are lost, what was refused as too slow lands later, lists and looks are seconds old, calls fail
+for a moment, and some clusters are being made for ever.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from booking.adapters.base import ClusterSpec, ClusterState, Observed, ProvisionerError
@@ -36,6 +36,8 @@ class Trouble:
     """That a look or a list is some seconds old."""
     refused: float = 0.0
     chances: Chances = CALM
+    stuck: str = ""
+    """What the reservations end with whose clusters are not ready when they are first made, nor ever."""
 
 
 class Watcher(Protocol):
@@ -98,6 +100,7 @@ class SimOutside(NullProvisioner):
         self._past: dict[str, tuple[int, Observed]] = {}
         """When something was last done to a cluster, and how it looked before."""
         self._landings: list[Task] = []
+        self._stuck_until = datetime.max.replace(tzinfo=UTC)
         self.counts: Counter[str] = Counter()
         """What went wrong outside, by kind."""
 
@@ -149,6 +152,7 @@ class SimOutside(NullProvisioner):
     def calm(self) -> None:
         """From now on everything is answered, and what was to land late lands within a minute."""
         self._trouble.chances = CALM
+        self._stuck_until = self._hub.now
         for landing in self._landings:
             if not landing.dead:
                 self._hub.wake(landing, self._hub.micros + self._hub.dice.randrange(_LATEST))
@@ -160,6 +164,18 @@ class SimOutside(NullProvisioner):
             name = self._hub.dice.choice(names)
             self._hub.note(f"broken {name}")
             self.lose(name)
+
+    def _seen(self, record: dict[str, Any] | None) -> Observed:
+        seen = super()._seen(record)
+        if record is None or seen.state is not ClusterState.READY or not self._is_stuck(record):
+            return seen
+        self.counts["never ready"] += 1
+        return Observed(ClusterState.STARTING, "The cluster is being made.", ends_at=seen.ends_at)
+
+    def _is_stuck(self, record: dict[str, Any]) -> bool:
+        name = record["spec"]["reservation_id"]
+        in_trouble = datetime.fromisoformat(record["made_at"]) < self._stuck_until
+        return in_trouble and name[-1] in self._trouble.stuck and self.created(name) == 1
 
     def _look(self, reservation_id: str) -> Observed:
         return self._seen(self._settle(reservation_id))

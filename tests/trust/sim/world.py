@@ -89,7 +89,7 @@ def weather(seed: int, hours: float | None = None) -> Weather:
     kind = dice.random()
     chances = Chances(0.004, 0.006, 0.01, planned=True)
     outside = Chances(0.004, 0.01, 0.05, planned=True)
-    trouble = Trouble(dice.choice((0.06, 0.3)), 0.06, 0.06, outside)
+    trouble = Trouble(dice.choice((0.06, 0.3)), 0.06, 0.06, outside, stuck="08")
     if kind < 0.1:
         chances, trouble = CALM, Trouble()
     elif kind < 0.25:
@@ -102,7 +102,8 @@ def weather(seed: int, hours: float | None = None) -> Weather:
         leadership_seconds=dice.choice((10.0, 30.0)),
         reconcile_seconds=30.0 if short else min(300.0 * hours, 3600.0),
         audit_seconds=60.0 if short else 3600.0,
-        provision_seconds=120.0,
+        provision_seconds=60.0,
+        offer_minutes=5 if seed % 4 < 2 else 60,
         teardown_seconds=dice.choice((0.0, 10.0, 60.0)),
         anonymous_hours=dice.choice((1, 2, 12)),
     )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from booking.adapters.base import ClusterSpec, Provisioner
+from booking.allocator import cells, grid
 from booking.allocator.lifecycle import LIVE, State
 from booking.allocator.span import Span
 from booking.allocator.timeline import Entry, Side
@@ -236,3 +237,10 @@ def cancelled_span_ends_at_once(spade: Spade) -> None:
         transitions.move_all(ctx, session, pool, [row], State.CANCELLED)
 
     spade.plant(bookings, "end_now", at_once)
+
+
+@bug
+def hours_of_whole_offsets_only(spade: Spade) -> None:
+    """An hour begins with an hour of UTC, also where clocks are half an hour apart from it."""
+    spade.rewrite(cells, "_year_hours", "(first + _offset(zone, first)) % 60", "first % 60")
+    spade.forget(cells._year, cells._starts, grid._years)

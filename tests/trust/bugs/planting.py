@@ -14,6 +14,7 @@ class Spade:
 
     def __init__(self) -> None:
         self._before: list[tuple[Any, str, Any]] = []
+        self._caches: list[Any] = []
 
     def plant(self, owner: Any, name: str, value: Any) -> None:
         self._before.append((owner, name, vars(owner)[name]))
@@ -38,9 +39,17 @@ class Spade:
         exec(code, inspect.getmodule(function).__dict__, made)  # the words are ours
         self.plant(owner, name, made[name])
 
+    def forget(self, *caches: Any) -> None:
+        """Empty caches of what was planted, now and when it is dug out again."""
+        self._caches += caches
+        for cache in caches:
+            cache.cache_clear()
+
     def clean(self) -> None:
         while self._before:
             setattr(*self._before.pop())
+        while self._caches:
+            self._caches.pop().cache_clear()
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,13 @@ class Visitor:
         self._package = str(service.json("GET", "/packages")["items"][0]["name"])
 
     def book(self) -> int:
-        """One booking, far enough away that it does not start; the status that was answered."""
+        """One booking, far enough away that it does not start; the status that was answered.
+
+        Each has an hour of its own: what cannot be cancelled while the fault lasts must not use up an hour.
+        """
         self._number += 1
-        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=24)
+        this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        start = this_hour + timedelta(hours=24 + self._number)
         span = {"start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
         body = {"package": self._package, "sharing": "shared", "spans": [span]}
         key = {"Idempotency-Key": f"visitor-{self._number}"}

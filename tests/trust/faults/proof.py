@@ -100,6 +100,10 @@ def _stalls(finding: Finding, seen: stall.Seen) -> None:
     finding.zero("stalls: writes of the old epoch", seen.late_writes)
     finding.zero("stalls: clusters made twice", seen.twice)
     finding.faults += seen.faults
+    if seen.again:
+        finding.remarks.append(
+            f"After {seen.again} more stalls the same process led again at once, on a busy machine: not counted."
+        )
     finding.remarks.append(
         f"{seen.inside} more stalls fell inside a transaction. There SQLite lets nobody else write until the "
         "process goes on, and nobody takes over; PostgreSQL ends such a transaction after a minute."

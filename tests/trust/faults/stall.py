@@ -40,6 +40,8 @@ class Seen:
     """How the stalls went."""
 
     stalls: int = 0
+    again: int = 0
+    """Stalls after which it led again before it was looked at: what it wrote then may be of its new epoch."""
     inside: int = 0
     """Stalls inside a transaction, while SQLite lets nobody else write: not counted among the others."""
     taken_over: list[float] = field(default_factory=list)
@@ -125,14 +127,18 @@ def stall(stage: Stage, kind: str, nth: int) -> None:
         _await(lambda: injection.struck)
         began = time.monotonic()
         if stage.is_alone():
-            seen.stalls += 1
             _await(lambda: stage.epoch() > epoch)
             seen.taken_over.append(time.monotonic() - began)
             _await(lambda: time.monotonic() > began + 3 * TERM)
             mark = len(injection.trace)
             os.kill(pid, signal.SIGCONT)
             _await(lambda: len(injection.trace[mark:].splitlines()) > LOOKS)
-            seen.late_writes += len(_WROTE.findall(injection.trace[mark:]))
+            written = len(_WROTE.findall(injection.trace[mark:]))
+            if stage.leader()[0] is leader:
+                seen.again += 1
+            else:
+                seen.stalls += 1
+                seen.late_writes += written
         else:
             seen.inside += 1
             os.kill(pid, signal.SIGCONT)

@@ -102,7 +102,8 @@ def _stalls(finding: Finding, seen: stall.Seen) -> None:
     finding.faults += seen.faults
     if seen.again:
         finding.remarks.append(
-            f"After {seen.again} more stalls the same process led again at once, on a busy machine: not counted."
+            f"After {seen.again} of the stalls the same process led again, under a later epoch, before its writes "
+            "were counted: they may be of that one."
         )
     finding.remarks.append(
         f"{seen.inside} more stalls fell inside a transaction. There SQLite lets nobody else write until the "

@@ -41,7 +41,7 @@ class Seen:
 
     stalls: int = 0
     again: int = 0
-    """Stalls after which it led again before it was looked at: what it wrote then may be of its new epoch."""
+    """Stalls after which it led under a later epoch by the time its calls were counted; its writes count all the same."""
     inside: int = 0
     """Stalls inside a transaction, while SQLite lets nobody else write: not counted among the others."""
     taken_over: list[float] = field(default_factory=list)
@@ -127,18 +127,16 @@ def stall(stage: Stage, kind: str, nth: int) -> None:
         _await(lambda: injection.struck)
         began = time.monotonic()
         if stage.is_alone():
+            seen.stalls += 1
             _await(lambda: stage.epoch() > epoch)
             seen.taken_over.append(time.monotonic() - began)
             _await(lambda: time.monotonic() > began + 3 * TERM)
-            mark = len(injection.trace)
+            mark, present = len(injection.trace), stage.epoch()
             os.kill(pid, signal.SIGCONT)
             _await(lambda: len(injection.trace[mark:].splitlines()) > LOOKS)
-            written = len(_WROTE.findall(injection.trace[mark:]))
-            if stage.leader()[0] is leader:
-                seen.again += 1
-            else:
-                seen.stalls += 1
-                seen.late_writes += written
+            seen.late_writes += len(_WROTE.findall(injection.trace[mark:]))
+            leads, later = stage.leader()
+            seen.again += leads is leader and later > present
         else:
             seen.inside += 1
             os.kill(pid, signal.SIGCONT)

@@ -24,6 +24,7 @@ _NOTICE = 16 * 60 * SECOND
 _PASS = 90 * SECOND
 """The whole line is asked in less, once its turn has come."""
 _MOST_LAPSES = 2
+"""By the rules of the waiting list, counted here once more."""
 
 
 class _Wish(NamedTuple):
@@ -84,11 +85,10 @@ class Line:
                     self._stirred[pool.id] = self._commits
         if only_offers and process is not None:
             yield from self._overtaken(process, offered[0], rows, now)
-        states = {row.booking_id: row.state for row in rows.reservations}
-        for wish in wishes.values():
-            before = old.get(wish.id)
-            if before is not None and before.state == "offered" and wish != before:
-                yield from _ended(before, wish, states[before.booking_id or ""])
+        for before in old.values():
+            if before.state == "offered" and wishes.get(before.id) != before:
+                hold = next(row.state for row in rows.reservations if row.booking_id == before.booking_id)
+                yield from _ended(before, wishes[before.id], hold)
 
     def _overtaken(self, process: str, served: _Wish, rows: Rows, now: int) -> Iterator[tuple[str, str]]:
         """Those who asked before, and to whom the same room could have been offered all the time."""

@@ -169,7 +169,6 @@ class SimOutside(NullProvisioner):
         seen = super()._seen(record)
         if record is None or seen.state is not ClusterState.READY or not self._is_stuck(record):
             return seen
-        self.counts["never ready"] += 1
         return Observed(ClusterState.STARTING, "The cluster is being made.", ends_at=seen.ends_at)
 
     def _is_stuck(self, record: dict[str, Any]) -> bool:

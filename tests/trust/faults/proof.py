@@ -97,13 +97,15 @@ def _stalls(finding: Finding, seen: stall.Seen) -> None:
     worst = round(max(seen.taken_over, default=0.0), 1)
     bar = f"at most {3 * stall.TERM:g}, three terms"
     finding.show("stalls: seconds until another led, at worst", worst, bar, worst <= 3 * stall.TERM)
+    writes = seen.writes
+    finding.show("stalls: writes of the leader until it stood still", writes, "more than 0", writes > 0)
     finding.zero("stalls: writes of the old epoch", seen.late_writes)
     finding.zero("stalls: clusters made twice", seen.twice)
     finding.faults += seen.faults
-    if seen.again:
+    if seen.copied:
         finding.remarks.append(
-            f"After {seen.again} of the stalls the same process led again, under a later epoch, before its writes "
-            "were counted: they may be of that one."
+            f"The ones that had stood still copied {seen.copied} pages of what was committed from the log of SQLite into its "
+            "file. That is a checkpoint, which changes nothing; it is no write of an old epoch."
         )
     finding.remarks.append(
         f"{seen.inside} more stalls fell inside a transaction. There SQLite lets nobody else write until the "

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from booking import migrate
 from booking.adapters.null import NullProvisioner
 from booking.allocator.span import Span
 from booking.doors import Db, Doors, SystemClock, SystemIds, open_engine
+from booking.errors import ConcurrentUpdate, Unavailable
 from booking.models import Leadership
 from booking.services.verify import differences
 from tests.e2e.service import IMAGINED, Running
@@ -31,7 +33,11 @@ TERM = 1.0
 PATIENCE = 120.0
 LOOKS = 60
 """So many calls after it went on, it has looked more than once who leads."""
-_WROTE = re.compile(r"pwrite64\([^<]*<[^>]*\.sqlite(?:-wal)?>")
+_WROTE = re.compile(r"pwrite64\([^<]*<[^>]*\.sqlite-wal>")
+"""All that a transaction writes goes to the log."""
+_COPIED = re.compile(r"pwrite64\([^<]*<[^>]*\.sqlite>")
+"""The file itself is written by checkpoints alone: they copy what the log has, which is committed, and whoever made it
+long enough begins one after its commit (sqlite.org/wal.html, §2.1)."""
 _HOUR = timedelta(hours=1)
 
 
@@ -40,14 +46,16 @@ class Seen:
     """How the stalls went."""
 
     stalls: int = 0
-    again: int = 0
-    """Stalls after which it led under a later epoch by the time its calls were counted; its writes count all the same."""
     inside: int = 0
     """Stalls inside a transaction, while SQLite lets nobody else write: not counted among the others."""
     taken_over: list[float] = field(default_factory=list)
     """Seconds until another one led."""
     late_writes: int = 0
-    """Writes of the one that had stalled, to the database, before it knew that it leads no more."""
+    """Writes of the one that had stalled, to the log of the database, before it knew that it leads no more."""
+    writes: int = 0
+    """Of the same one before it stood still: what counts them does see them."""
+    copied: int = 0
+    """Pages that its checkpoints copied meanwhile: not counted among its writes."""
     twice: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -62,6 +70,9 @@ class Stage:
         self.url = f"sqlite:///{folder / 'booking.sqlite'}"
         self.engine, clock = open_engine(self.url), SystemClock()
         migrate.upgrade(self.engine)
+        with self.engine.connect() as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        assert mode == "wal", "the file itself would be written by transactions, too"
         self.site: Site = make_site(Doors(clock, SystemIds(), Db(self.engine, clock)), home=self.home)
         self.site.pool(1000, 10**6)
         self.site.package("pair", 2)
@@ -122,8 +133,10 @@ def stall(stage: Stage, kind: str, nth: int) -> None:
     """Stop the leader at its N-th call of a kind after a booking was made, for three terms."""
     leader, epoch = stage.leader()
     pid, log, seen = leader.process.pid, stage.folder / "strace", stage.seen
+    reservation_id = None
     with Injection(pid, log, kind, nth, "SIGSTOP", also="fcntl") as injection:
-        reservation_id = stage.book()
+        with suppress(ConcurrentUpdate, Unavailable):  # it stood still before that, inside a transaction
+            reservation_id = stage.book()
         _await(lambda: injection.struck)
         began = time.monotonic()
         if stage.is_alone():
@@ -131,21 +144,24 @@ def stall(stage: Stage, kind: str, nth: int) -> None:
             _await(lambda: stage.epoch() > epoch)
             seen.taken_over.append(time.monotonic() - began)
             _await(lambda: time.monotonic() > began + 3 * TERM)
-            mark, present = len(injection.trace), stage.epoch()
-            os.kill(pid, signal.SIGCONT)
-            _await(lambda: len(injection.trace[mark:].splitlines()) > LOOKS)
+            mark = len(injection.trace)
+            seen.writes += len(_WROTE.findall(injection.trace))
+            _await(lambda: len(injection.trace[mark:].splitlines()) > LOOKS, awake=pid)
             seen.late_writes += len(_WROTE.findall(injection.trace[mark:]))
-            leads, later = stage.leader()
-            seen.again += leads is leader and later > present
+            seen.copied += len(_COPIED.findall(injection.trace[mark:]))
         else:
             seen.inside += 1
-            os.kill(pid, signal.SIGCONT)
-    _await(lambda: reservation_id in stage.outside.inventory())
+    _await(lambda: reservation_id is None or reservation_id in stage.outside.inventory(), awake=pid)
 
 
-def _await(condition: Callable[[], bool]) -> None:
+def _await(condition: Callable[[], bool], awake: int | None = None) -> None:
+    """Until it holds; meanwhile that process goes on: each of its threads counts to N, and stops all of them."""
     until = time.monotonic() + PATIENCE
-    while not condition():
+    while True:
+        if awake is not None:
+            os.kill(awake, signal.SIGCONT)
+        if condition():
+            return
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import generators, pq
-from psycopg.abc import Buffer, PQGen
+from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq.abc import PGresult
 
@@ -54,14 +54,11 @@ class Pipe:
         new: dict[bytes, bytes] = {}
         try:
             with self._connection.lock:
-                if len(said) == 1 and not begins and said[0].text in self._names:
-                    results = self._connection.wait(self._alone(said[0]))
-                else:
-                    self._server.enter_pipeline_mode()
-                    results = self._connection.wait(
-                        self._exchanged([self._beginning(), *said] if begins else said, new)
-                    )
-                    self._server.exit_pipeline_mode()
+                self._server.enter_pipeline_mode()
+                results = self._connection.wait(
+                    self._exchanged([self._beginning(), *said] if begins else said, new)
+                )
+                self._server.exit_pipeline_mode()
         except BaseException:
             self._connection.close()  # what was asked may still be answered: nobody must take that for theirs
             raise
@@ -78,12 +75,6 @@ class Pipe:
         if self._connection.read_only:
             words.append(b"READ ONLY")
         return Said(b" ".join(words))
-
-    def _alone(self, said: Said) -> PQGen[list[PGresult]]:
-        """The same of one that the server has prepared; a pipeline for one costs half as much again."""
-        self._server.send_query_prepared(self._names[said.text], self._dumped(said))
-        results: list[PGresult] = yield from generators.execute(self._server)
-        return results
 
     def _exchanged(self, said: Sequence[Said], new: dict[bytes, bytes]) -> PQGen[list[PGresult]]:
         """The result of each; of one that could not be prepared, why."""
@@ -103,7 +94,7 @@ class Pipe:
 
     def _send(self, said: Said, new: dict[bytes, bytes]) -> int:
         """How many answers there will be."""
-        given = self._dumped(said)
+        given = Transformer(self._connection).dump_sequence(said.values, [PyFormat.TEXT] * len(said.values))
         if self._connection.prepare_threshold is None:  # whoever stands between may know nothing of such
             self._server.send_query_params(said.text, given)
             return 1
@@ -116,11 +107,6 @@ class Pipe:
         self._server.send_prepare(name, said.text)
         self._server.send_query_prepared(name, given)
         return 2
-
-    def _dumped(self, said: Said) -> Sequence[Buffer | None]:
-        if not said.values:
-            return []
-        return Transformer(self._connection).dump_sequence(said.values, [PyFormat.TEXT] * len(said.values))
 
     def _rows(self, result: PGresult) -> Rows:
         if not result.ntuples:

@@ -104,7 +104,8 @@ class Stage:
 
     def book(self) -> str:
         start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        return self.site.only(self.site.book(self.person, "pair", Span(start, start + _HOUR)).id).id
+        span = Span(start, start + 2 * _HOUR)  # who books shortly before the full hour shall have one, too
+        return self.site.only(self.site.book(self.person, "pair", span).id).id
 
     def epoch(self) -> int:
         """Of whoever leads."""

@@ -77,7 +77,7 @@ def own_account() -> Response:
 
 
 @pages.post("/account/password")
-@needs(SIGNED_IN)
+@needs("bookings:read")  # what is wrong is told on the page of the account, which shows groups
 def change_password() -> Response:
     """Another password; this session goes on, and all others end."""
     actor, ctx = somebody(), context()

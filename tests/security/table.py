@@ -262,7 +262,7 @@ PEOPLE: dict[tuple[str, str], Row] = {
     ),
     ("POST", "/waitlist/<wanted_id>/withdraw"): _owned(303, names=(("wanted_id", "wanted"),)),
     ("GET", "/account"): Row(200, (READ,)),
-    ("POST", "/account/password"): Row(303, (), HAS_PASSWORD, denied=422, form=NEW_PASSWORD),
+    ("POST", "/account/password"): Row(303, (READ,), HAS_PASSWORD, denied=422, form=NEW_PASSWORD),
     ("POST", "/account/tokens"): Row(201, (READ,), form={"scope": READ, "label": "x"}),
     ("POST", "/account/tokens/<token>/revoke"): Row(303, (), OWNS),
     ("POST", "/account/feed"): Row(201, (READ,)),

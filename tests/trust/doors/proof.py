@@ -69,7 +69,7 @@ SIZES = {
         of=tuple(Role), people=6, share=0.1, classes=21, texts=1, details=2, examples=1, roles=("user",)
     ),
     Scale.FULL: Size(
-        of=tuple(Role), people=6, share=1.0, classes=21, texts=1, details=len(packs()), examples=650
+        of=tuple(Role), people=6, share=1.0, classes=21, texts=1, details=len(packs()), examples=800
     ),
 }
 

@@ -87,3 +87,13 @@ def test_behind_https_the_cookie_is_kept_to_the_host(tmp_path: Path) -> None:
     assert cookie.startswith("__Host-session=")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}
     assert "Domain" not in cookie
+
+
+def test_a_token_that_may_not_see_the_account_changes_no_password_on_its_page(world: World) -> None:
+    """Nothing is looked at: right or wrong, the answer is the same, and the old password still holds."""
+    headers = {"Authorization": f"Bearer {world.token('ada', 'bookings:write')}"}
+    for current in (PASSWORD, "a guess of it"):
+        form = {"current": current, "new": "another password"}
+        assert world.client.post("/account/password", data=form, headers=headers).status_code == 403
+    told = world.client.post("/api/v1/login", json={"name": "ada", "password": PASSWORD})
+    assert told.status_code == 200

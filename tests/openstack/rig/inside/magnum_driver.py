@@ -80,6 +80,7 @@ class ServersDriver(driver.Driver):
             cloud.compute.delete_server(there[name])
 
     def _none(self, *_: Any, **__: Any) -> NoReturn:
+        """What every driver of Magnum must have, and nobody asks of this one."""
         raise NotImplementedError
 
     upgrade_cluster = create_federation = update_federation = delete_federation = _none
